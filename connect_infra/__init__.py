@@ -1,0 +1,1 @@
+"""Connect's infrastructure: provisioned, verified, loaded and broken, test first."""

@@ -1,0 +1,50 @@
+"""The command line: a thin door onto the packages, one module a group of commands."""
+
+import sys
+
+import click
+import typer
+from rich.console import Console
+
+from connect_infra.cli import controls, doctor, lab, plan, verify
+from connect_infra.errors import ConnectInfraError
+
+app = typer.Typer(
+    name="connect-infra",
+    help="Provisions, verifies, loads and breaks the infrastructure of Connect, test first.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(lab.app, name="lab")
+app.command("plan")(plan.plan)
+app.command("apply")(plan.apply)
+app.command("verify")(verify.verify)
+app.command("controls")(controls.controls)
+app.command("doctor")(doctor.doctor)
+
+USAGE_ERROR = 2
+"""Exit code for a user's mistake and for what keeps a command from starting."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line, never a traceback."""
+    try:
+        app(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as mistake:
+        mistake.show()
+        sys.exit(mistake.exit_code)
+    except ConnectInfraError as problem:
+        Console(stderr=True, soft_wrap=True).print(
+            f"error: {problem}", style="red", markup=False, highlight=False
+        )
+        sys.exit(USAGE_ERROR)
+    except (KeyboardInterrupt, click.Abort):
+        Console(stderr=True).print("interrupted")
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,1 @@
+"""What each host must have, and how it gets there: resources, plan, apply."""
