@@ -1,0 +1,30 @@
+"""The documents as data: what they say, what does not work as written, what a host must show.
+
+Everything else in the project takes its numbers from here, so that a documented value stands in
+one place only.
+"""
+
+from connect_infra.document.controls import (
+    DOCUMENTED_DOMAIN,
+    Control,
+    Document,
+    Erratum,
+    Expectation,
+)
+from connect_infra.document.loading import load
+from connect_infra.document.sizing import Sizing, scale
+from connect_infra.document.values import Value, ValueType, parse
+
+__all__ = [
+    "DOCUMENTED_DOMAIN",
+    "Control",
+    "Document",
+    "Erratum",
+    "Expectation",
+    "Sizing",
+    "Value",
+    "ValueType",
+    "load",
+    "parse",
+    "scale",
+]

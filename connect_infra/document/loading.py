@@ -1,0 +1,126 @@
+"""Reads the documents' data and refuses what is inconsistent, naming file, control and field."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from connect_infra.document.controls import Control, Document, Erratum
+from connect_infra.errors import DocumentError
+
+DATA = Path(__file__).parent / "data"
+ERRATA = "errata.toml"
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@lru_cache(maxsize=1)
+def load() -> Document:
+    """Return the documents' controls and errata. Raises DocumentError."""
+    return read(DATA)
+
+
+def read(directory: Path) -> Document:
+    """Read the data in `directory`: one file a component, and the errata. Raises DocumentError."""
+    files = sorted(path for path in directory.glob("*.toml") if path.name != ERRATA)
+    rows = [control for path in files for control in _controls(path)]
+    rows.sort(key=lambda control: [int(part) for part in re.findall(r"\d+", control.section)])
+    controls = _by_id(rows, directory)
+    errata = _by_id(_errata(directory / ERRATA), directory / ERRATA)
+    return Document(
+        controls=MappingProxyType(_linked(controls, errata, directory)),
+        errata=MappingProxyType(errata),
+    )
+
+
+def _controls(path: Path) -> Iterator[Control]:
+    component = path.name.removesuffix(".toml")
+    for row in _tables(path, "control"):
+        if forbidden := {"component", "erratum"} & row.keys():
+            _refuse(path, row, min(forbidden), "a field that follows from other data", "it written")
+        yield _validated(Control, {"component": component, **row}, path)
+
+
+def _errata(path: Path) -> Iterator[Erratum]:
+    for row in _tables(path, "erratum"):
+        yield _validated(Erratum, row, path)
+
+
+def _tables(path: Path, name: str) -> list[dict[str, Any]]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise DocumentError(
+            expected=f"readable TOML with [[{name}]] tables",
+            found=str(problem),
+            where=str(path),
+            remedy="correct the file",
+        ) from problem
+    tables = content.get(name)
+    if set(content) != {name} or not isinstance(tables, list) or not tables:
+        raise DocumentError(
+            expected=f"[[{name}]] tables and nothing else",
+            found=", ".join(content) or "an empty file",
+            where=str(path),
+            remedy="correct the file",
+        )
+    return tables
+
+
+def _validated(model: type[_Model], row: dict[str, Any], path: Path) -> _Model:
+    try:
+        return model.model_validate(row)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole table"
+        found = "nothing" if first["type"] == "missing" else repr(first["input"])
+        _refuse(path, row, field, first["msg"], found if first["loc"] else "it inconsistent")
+
+
+def _refuse(path: Path, row: dict[str, Any], field: str, expected: str, found: str) -> NoReturn:
+    raise DocumentError(
+        expected=expected,
+        found=found,
+        where=f"{path}, {row.get('id', 'a table without id')}, {field}",
+        remedy="correct the data",
+    )
+
+
+_Row = TypeVar("_Row", Control, Erratum)
+
+
+def _by_id(rows: Iterable[_Row], where: Path) -> dict[str, _Row]:
+    found: dict[str, _Row] = {}
+    for row in rows:
+        if row.id in found:
+            _refuse(where, {"id": row.id}, "id", "an id of its own", "it twice")
+        found[row.id] = row
+    return found
+
+
+def _linked(
+    controls: dict[str, Control], errata: dict[str, Erratum], directory: Path
+) -> dict[str, Control]:
+    """Give each control its erratum, and hold the two sides against each other."""
+    linked = dict(controls)
+    changed: set[str] = set()
+    for erratum in errata.values():
+        for name in erratum.controls:
+            if name not in controls:
+                where = directory / ERRATA
+                _refuse(where, {"id": erratum.id}, "controls", "documented ids", repr(name))
+            if erratum.kind == "changed":
+                changed.add(name)
+            if erratum.kind != "refuted" and linked[name].erratum is None:
+                linked[name] = linked[name].model_copy(update={"erratum": erratum.id})
+    for name, control in controls.items():
+        if control.expected is not None and name not in changed:
+            path = directory / f"{control.component}.toml"
+            row = {"id": name}
+            _refuse(path, row, "expected", "an erratum of kind changed that names it", "none")
+    return linked
