@@ -12,6 +12,7 @@ from connect_infra.document.controls import (
     Expectation,
 )
 from connect_infra.document.loading import load
+from connect_infra.document.problems import Problem, first_problem
 from connect_infra.document.sizing import Sizing, scale
 from connect_infra.document.values import Value, ValueType, parse
 
@@ -21,9 +22,11 @@ __all__ = [
     "Document",
     "Erratum",
     "Expectation",
+    "Problem",
     "Sizing",
     "Value",
     "ValueType",
+    "first_problem",
     "load",
     "parse",
     "scale",

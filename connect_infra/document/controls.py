@@ -50,11 +50,11 @@ class Control(_Row):
     @model_validator(mode="after")
     def _consistent(self) -> "Control":
         if self.scaled and self.type != "memory":
-            raise ValueError("`scaled` needs type memory")
+            raise ValueError(f"expected type memory for `scaled`, found {self.type}")
         if (self.floor is not None) != self.scaled:
-            raise ValueError("`floor` and `scaled` go together")
+            raise ValueError("expected `floor` and `scaled` together, found one of them")
         if self.unit and (self.type != "duration" or self.unit not in DURATION_UNITS):
-            raise ValueError("`unit` needs type duration and a unit of time")
+            raise ValueError(f"expected a unit of a duration, found {self.unit} of a {self.type}")
         for text in (self.documented, self.expected, self.floor):
             if text is not None:
                 self.parse(text)

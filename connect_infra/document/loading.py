@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from connect_infra.document.controls import Control, Document, Erratum
+from connect_infra.document.problems import first_problem
 from connect_infra.errors import DocumentError
 
 DATA = Path(__file__).parent / "data"
@@ -76,10 +77,8 @@ def _validated(model: type[_Model], row: dict[str, Any], path: Path) -> _Model:
     try:
         return model.model_validate(row)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the whole table"
-        found = "nothing" if first["type"] == "missing" else repr(first["input"])
-        _refuse(path, row, field, first["msg"], found if first["loc"] else "it inconsistent")
+        field, expected, found = first_problem(problem)
+        _refuse(path, row, field or "the whole table", expected, found)
 
 
 def _refuse(path: Path, row: dict[str, Any], field: str, expected: str, found: str) -> NoReturn:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from connect_infra.document import first_problem
 from connect_infra.errors import InventoryError
 from connect_infra.targets import lab
 from connect_infra.targets.target import Target
@@ -24,7 +25,7 @@ class Inventory:
     file: Path | None
 
     def target(self, name: str) -> Target:
-        """Return the target of that name; InventoryError if there is none."""
+        """Return the target of that name; InventoryError if it or one of its files is missing."""
         if lab.is_lab(name):
             return read_lab(name)
         if name not in self.targets:
@@ -34,7 +35,7 @@ class Inventory:
                 where=str(self.file or DEFAULT_FILE),
                 remedy="list it in the inventory, or use a target that is listed",
             )
-        return self.targets[name]
+        return _with_files(self.targets[name], str(self.file))
 
 
 def load_inventory(path: Path | None = None) -> Inventory:
@@ -68,7 +69,7 @@ def read_lab(name: str = lab.NAME) -> Target:
             where=str(file),
             remedy="run connect-infra lab up",
         )
-    return targets[name]
+    return _with_files(targets[name], str(file))
 
 
 def _read(file: Path) -> dict[str, Target]:
@@ -98,24 +99,27 @@ def _target(file: Path, name: str, table: object) -> Target:
         row = {"name": name, **table}
         return Target.model_validate(row, context={"base": file.absolute().parent})
     except ValidationError as problem:
-        raise _first_problem(problem, where) from problem
+        field, expected, found = first_problem(problem)
+        raise InventoryError(
+            expected=expected,
+            found=found,
+            where=f"{where}, {field}" if field else where,
+            remedy="correct the inventory; docs/targets.md lists the keys",
+        ) from problem
 
 
-def _first_problem(problem: ValidationError, where: str) -> InventoryError:
-    first = problem.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        expected, found = "known keys only", f"the key `{field}`"
-    elif first["type"] == "value_error" and not field:
-        expected, found = str(first["ctx"]["error"]), "none"
-    else:
-        expected, found = first["msg"], f"{field} = {first['input']!r}"
-    return InventoryError(
-        expected=expected,
-        found=found,
-        where=where,
-        remedy="correct the inventory; docs/targets.md lists the keys",
-    )
+def _with_files(target: Target, where: str) -> Target:
+    """Only a target that is used needs its files: not every machine has every key."""
+    for field in ("key", "known_hosts", "secrets", "waivers"):
+        path = getattr(target, field)
+        if path is not None and not path.is_file():
+            raise InventoryError(
+                expected=f"a file at {path}",
+                found="none",
+                where=f"{where}, targets.{target.name}, {field}",
+                remedy="put the file there or correct the inventory",
+            )
+    return target
 
 
 def parse_toml(file: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from connect_infra.document import first_problem
 from connect_infra.errors import InventoryError
 from connect_infra.targets.inventory import parse_toml
 
@@ -56,10 +57,8 @@ def _waiver(path: Path, number: int, table: object) -> Waiver:
     try:
         return Waiver.model_validate(table)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "table"
-        found = "nothing" if first["type"] == "missing" else repr(first["input"])
-        raise _refused(f"{path}, waiver {number}, {field}", first["msg"], found) from problem
+        field, expected, found = first_problem(problem)
+        raise _refused(f"{path}, waiver {number}, {field or 'table'}", expected, found) from problem
 
 
 def _refused(where: str, expected: str, found: str) -> InventoryError:
