@@ -73,7 +73,30 @@ def load_secrets(target: Target) -> Secrets:
     """
     if target.secrets is None:
         raise _refused(f"target {target.name}", "a secrets file", "none", "set `secrets` for it")
-    file = target.secrets
+    return _read(target.secrets)
+
+
+def generate_secrets(path: Path) -> Secrets:
+    """Return a lab's secrets at `path`; where there is no file, make a TOML file, mode 600.
+
+    What is there is kept, because running hosts have it. Lengths follow document A, 6.2:
+    JWT_SECRET at least 64 characters, ENCRYPTION_KEY 32. Raises InventoryError as load_secrets.
+    """
+    if path.exists():
+        return _read(path)
+    values = {name: random.token_hex(24) for name in NAMES}
+    values["JWT_SECRET"] = random.token_hex(48)
+    values["ENCRYPTION_KEY"] = random.token_hex(16)
+    values["SENTRY_DSN"] = f"https://{random.token_hex(16)}@sentry.invalid/1"
+    text = "".join(f'{name} = "{value}"\n' for name, value in values.items())
+    beside = path.with_name(f".{path.name}.new")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    beside.rename(path)
+    return Secrets(values)
+
+
+def _read(file: Path) -> Secrets:
     try:
         mode = file.stat().st_mode & 0o777
         text = file.read_text(encoding="utf-8")
@@ -86,29 +109,6 @@ def load_secrets(target: Target) -> Secrets:
     values = _toml(file, text) if file.suffix == ".toml" else _lines(file, text)
     _check(file, values)
     return Secrets({name: values[name] for name in NAMES})
-
-
-def generate_secrets(path: Path) -> Secrets:
-    """Make a lab's secrets and write them to a new TOML file at `path`, mode 600.
-
-    Lengths follow document A, 6.2: JWT_SECRET at least 64 characters, ENCRYPTION_KEY 32. Raises
-    InventoryError if there is a file already: a running host has the secrets that it holds.
-    """
-    values = {name: random.token_hex(24) for name in NAMES}
-    values["JWT_SECRET"] = random.token_hex(48)
-    values["ENCRYPTION_KEY"] = random.token_hex(16)
-    values["SENTRY_DSN"] = f"https://{random.token_hex(16)}@sentry.invalid/1"
-    text = "".join(f'{name} = "{value}"\n' for name, value in values.items())
-    beside = path.with_name(f".{path.name}.{random.token_hex(4)}")
-    try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        os.link(beside, path)
-    except FileExistsError as problem:
-        raise _refused(str(path), "no file yet", "one", "remove it first") from problem
-    finally:
-        beside.unlink(missing_ok=True)
-    return Secrets(values)
 
 
 def _toml(file: Path, text: str) -> dict[str, str]:
