@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from connect_infra.document import first_problem
 from connect_infra.errors import InventoryError
-from connect_infra.targets.lab import LAB_FILE, NAME, state_dir
+from connect_infra.targets import lab
 from connect_infra.targets.target import Target
 
 DEFAULT_FILE = Path("connect-infra.toml")
@@ -26,11 +26,11 @@ class Inventory:
 
     def target(self, name: str) -> Target:
         """Return the target of that name; InventoryError if it or one of its files is missing."""
-        if name == NAME:
-            return read_lab()
+        if lab.is_lab(name):
+            return read_lab(name)
         if name not in self.targets:
             raise InventoryError(
-                expected=f"one of {', '.join([*self.targets, NAME])}",
+                expected=f"one of {', '.join([*self.targets, lab.NAME])}",
                 found=f"the target {name!r}",
                 where=str(self.file or DEFAULT_FILE),
                 remedy="list it in the inventory, or use a target that is listed",
@@ -48,7 +48,7 @@ def load_inventory(path: Path | None = None) -> Inventory:
     file = path or DEFAULT_FILE
     targets = _read(file)
     for name, target in targets.items():
-        if name == NAME or target.lab:
+        if lab.is_lab(name) or target.lab:
             raise InventoryError(
                 expected="no entry for the lab, which is built in",
                 found="lab = true" if target.lab else f"a target named {name!r}",
@@ -58,17 +58,18 @@ def load_inventory(path: Path | None = None) -> Inventory:
     return Inventory(MappingProxyType(targets), file)
 
 
-def read_lab() -> Target:
-    """Return the lab's host; InventoryError if the lab is not up."""
-    file = state_dir() / LAB_FILE
-    if not file.exists():
+def read_lab(name: str = lab.NAME) -> Target:
+    """Return a host of the lab that is up; InventoryError if it isn't."""
+    file = lab.target_file()
+    targets = _read(file) if file.exists() else {}
+    if name not in targets:
         raise InventoryError(
-            expected="the lab's host",
-            found="that the lab is not up",
+            expected=f"a lab host named {name!r}",
+            found=f"{', '.join(targets)}" if targets else "that the lab is not up",
             where=str(file),
             remedy="run connect-infra lab up",
         )
-    return _with_files(_target(file, NAME, parse_toml(file)), str(file))
+    return _with_files(targets[name], str(file))
 
 
 def _read(file: Path) -> dict[str, Target]:
