@@ -1,0 +1,109 @@
+"""`connect-infra lab`: disposable hosts on this machine's Docker engine."""
+
+import json
+import os
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from connect_infra.errors import LabError
+from connect_infra.lab import Lab, LabHost, engine
+from connect_infra.targets.lab import state_dir
+
+app = typer.Typer(help="Disposable lab hosts on Docker.", no_args_is_help=True)
+
+
+def _progress(message: str) -> None:
+    Console(stderr=True).print(f"lab: {message}", highlight=False)
+
+
+@app.command("engine")
+def start_engine() -> None:
+    """Make sure that a Docker engine answers; start one when none does.
+
+    Example: connect-infra lab engine
+    """
+    state = state_dir()
+    state.mkdir(parents=True, exist_ok=True)
+    client = engine.ensure(state, _progress)
+    _progress(f"engine {client.version()['Version']} answers")
+
+
+@app.command()
+def up() -> None:
+    """Boot a bare host, the target `lab` (the base image is built first where it is missing).
+
+    A host that is up already is left as it is.
+
+    Example: connect-infra lab up
+    """
+    host = Lab(_progress).up()
+    _progress(f"{host.target_name} is up at {host.address}")
+
+
+@app.command()
+def down(
+    images: Annotated[bool, typer.Option("--images", help="Remove the images as well.")] = False,
+) -> None:
+    """Remove all hosts and the network of this lab.
+
+    Example: connect-infra lab down --images
+    """
+    Lab(_progress).down(images=images)
+    _progress("down")
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the hosts as JSON.")] = False,
+) -> None:
+    """List the hosts of this lab. Exit code 1 when there is none.
+
+    Example: connect-infra lab status --json
+    """
+    found = [
+        {"target": host.target_name, "state": host.container.status, "host": host.address}
+        for host in Lab(_progress).hosts()
+    ]
+    if as_json:
+        print(json.dumps({"hosts": found}, indent=2))
+    else:
+        for host in found:
+            print(f"{host['target']:10} {host['state']:10} {host['host']}")
+        if not found:
+            print("the lab is down")
+    raise typer.Exit(0 if found else 1)
+
+
+@app.command()
+def shell() -> None:
+    """Open a root shell on the host, through the engine.
+
+    Example: connect-infra lab shell
+    """
+    container = str(_main(Lab(_progress)).container.name)
+    os.execvp("docker", ["docker", "exec", "-it", container, "/bin/bash", "-l"])
+
+
+@app.command()
+def reset() -> None:
+    """Replace the host by a bare one.
+
+    Example: connect-infra lab reset
+    """
+    lab = Lab(_progress)
+    _main(lab).remove()
+    _progress(f"{lab.up().target_name} is a bare host again")
+
+
+def _main(lab: Lab) -> LabHost:
+    host = lab.find("main")
+    if host is None:
+        raise LabError(
+            expected="a lab host that is up",
+            found="none",
+            where="lab",
+            remedy="run: connect-infra lab up",
+        )
+    return host

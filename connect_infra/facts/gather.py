@@ -1,0 +1,103 @@
+"""All of a host's facts in one round trip."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+from connect_infra.errors import ObservationError
+from connect_infra.facts import cron, host, layout, pgbackrest, pgbouncer, postgresql, redis, units
+from connect_infra.facts.base import FactModule, Output
+from connect_infra.transport import Connection
+
+MODULES: tuple[FactModule, ...] = (
+    host,
+    units,
+    layout,
+    postgresql,
+    pgbouncer,
+    redis,
+    pgbackrest,
+    cron,
+)
+"""Every subsystem that is looked at."""
+
+RawFacts = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""{module: {label: {code, stdout, stderr}}}, as the host sent it; it holds no secret."""
+
+
+def gather(
+    connection: Connection,
+    secrets: Mapping[str, str],
+    modules: Sequence[FactModule] = MODULES,
+) -> RawFacts:
+    """Run all modules' commands on the host, as root, in one round trip."""
+    source = resources.files(__package__).joinpath("collector.py").read_text(encoding="utf-8")
+    commands = {module.NAME: dict(module.COMMANDS) for module in modules}
+    payload = {"commands": commands, "secrets": dict(secrets)}
+    raw: RawFacts = connection.python(source, payload, sudo=True)
+    return raw
+
+
+class Facts:
+    """What a host shows; each subsystem is parsed when it is first asked for."""
+
+    def __init__(self, raw: RawFacts) -> None:
+        """Keep what the host sent."""
+        self.raw = raw
+
+    @classmethod
+    def from_raw(cls, raw: RawFacts) -> "Facts":
+        """Facts of what a host sent earlier."""
+        return cls(raw)
+
+    def outputs(self, name: str) -> Mapping[str, Output]:
+        """The outputs of one module; ObservationError when the host sent none."""
+        if name not in self.raw:
+            raise ObservationError(
+                expected=f"the answers of {name}",
+                found="none",
+                where="facts",
+                remedy="gather them again",
+            )
+        return {label: Output(**answer) for label, answer in self.raw[name].items()}
+
+    @cached_property
+    def host(self) -> host.HostFacts:
+        """The machine."""
+        return host.parse(self.outputs(host.NAME))
+
+    @cached_property
+    def units(self) -> units.UnitFacts:
+        """The services as systemd sees them."""
+        return units.parse(self.outputs(units.NAME))
+
+    @cached_property
+    def layout(self) -> layout.LayoutFacts:
+        """What stands under /opt/connect."""
+        return layout.parse(self.outputs(layout.NAME))
+
+    @cached_property
+    def postgresql(self) -> postgresql.PostgresqlFacts:
+        """The running PostgreSQL server."""
+        return postgresql.parse(self.outputs(postgresql.NAME))
+
+    @cached_property
+    def pgbouncer(self) -> pgbouncer.PgbouncerFacts:
+        """The running PgBouncer."""
+        return pgbouncer.parse(self.outputs(pgbouncer.NAME))
+
+    @cached_property
+    def redis(self) -> redis.RedisFacts:
+        """Both Redis servers."""
+        return redis.parse(self.outputs(redis.NAME))
+
+    @cached_property
+    def pgbackrest(self) -> pgbackrest.PgbackrestFacts:
+        """pgBackRest's configuration and repository."""
+        return pgbackrest.parse(self.outputs(pgbackrest.NAME))
+
+    @cached_property
+    def cron(self) -> cron.CronFacts:
+        """The jobs that cron runs."""
+        return cron.parse(self.outputs(cron.NAME))

@@ -1,0 +1,21 @@
+"""The way to a host: one connection that runs scripts, puts files and carries bytes to a port."""
+
+from connect_infra.targets import Target
+from connect_infra.transport.base import Completed, Connection
+
+__all__ = ["Completed", "Connection", "connect"]
+
+
+def connect(target: Target) -> Connection:
+    """Open the one connection to a target; TransportError when that can't be done."""
+    if target.way == "ssh":
+        from connect_infra.transport.ssh import SshConnection
+
+        return SshConnection(target)
+    if target.way == "docker":
+        from connect_infra.transport.container import ContainerConnection
+
+        return ContainerConnection(target)
+    from connect_infra.transport.local import LocalConnection
+
+    return LocalConnection(target.name)
