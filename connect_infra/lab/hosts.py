@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import json
 import subprocess
 import time
 from contextlib import suppress
@@ -17,7 +16,7 @@ from connect_infra.errors import LabError
 from connect_infra.lab import engine, image
 from connect_infra.lab.engine import Progress
 from connect_infra.targets import Guards, Target, generate_secrets
-from connect_infra.targets.lab import LAB_FILE, state_dir
+from connect_infra.targets.lab import state_dir, target_file, write_targets
 
 MEMORY_BYTES = 8 * GIB
 """The memory of a lab host; every memory size of the document scales with it."""
@@ -161,8 +160,7 @@ class Lab:
                 self.progress(f"booting host {name}")
                 host = self._boot(name, base)
             host.booted()
-            if name == "main":
-                self._write_target(host.target())
+            write_targets(each.target() for each in self.hosts() if each.running)
         return host
 
     def find(self, name: str) -> LabHost | None:
@@ -202,7 +200,7 @@ class Lab:
             host.remove()
         for network in self.client.networks.list(names=[self.network_name]):
             network.remove()
-        for leftover in [self.state / LAB_FILE, *self.state.glob("known_hosts.*")]:
+        for leftover in [target_file(), *self.state.glob("known_hosts.*")]:
             leftover.unlink(missing_ok=True)
         if images:
             label = f"{LABEL}={self.id}"
@@ -210,15 +208,6 @@ class Lab:
                 self.client.images.remove(str(kept.id), force=True)
             with suppress(docker.errors.ImageNotFound):
                 self.client.images.remove(image.tag())
-
-    def _write_target(self, target: Target) -> None:
-        """Write what `--target lab` reads, in one step."""
-        row = target.model_dump(mode="json", exclude={"name", "guards"}, exclude_none=True)
-        lines = [f"{key} = {json.dumps(value)}" for key, value in row.items()]
-        lines += ["[guards]", *(f"{key} = true" for key in target.guards.model_dump())]
-        beside = self.state / f"{LAB_FILE}.new"
-        beside.write_text("\n".join(lines) + "\n")
-        beside.replace(self.state / LAB_FILE)
 
     def _snapshot_tag(self, key: str) -> str:
         return f"connect-infra/snapshot-{self.id}:{key}"
