@@ -90,7 +90,8 @@ def generate_secrets(path: Path) -> Secrets:
     values["SENTRY_DSN"] = f"https://{random.token_hex(16)}@sentry.invalid/1"
     text = "".join(f'{name} = "{value}"\n' for name, value in values.items())
     beside = path.with_name(f".{path.name}.new")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    beside.unlink(missing_ok=True)  # what an interrupted run left
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     beside.rename(path)
     return Secrets(values)
