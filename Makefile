@@ -34,6 +34,7 @@ system: ## Debian packages that are missing here
 	PATH=$$PATH:/usr/sbin:/sbin; \
 	need docker.io dockerd; need debootstrap debootstrap; need openssh-server sshd; \
 	need openssh-client ssh-keygen; need iproute2 ip; need shellcheck shellcheck; \
+	need npm npm; \
 	if [ -n "$$missing" ]; then \
 	  echo "Installing from Debian:$$missing"; \
 	  apt-get update -qq; \

@@ -17,6 +17,7 @@ from pathlib import Path
 import docker
 
 from connect_infra.errors import LabError
+from connect_infra.lab import npm
 from connect_infra.lab.engine import Progress
 
 SUITE = "bookworm"
@@ -58,7 +59,8 @@ def packages() -> list[str]:
 
 def tag() -> str:
     """The image's name, with a hash of everything that decides what is in it."""
-    source = Path(__file__).read_bytes() + "\n".join(packages()).encode()
+    source = Path(__file__).read_bytes() + Path(npm.__file__).read_bytes()
+    source += "\n".join(packages()).encode()
     return f"{REPOSITORY}:{hashlib.sha256(source).hexdigest()[:16]}"
 
 
@@ -134,6 +136,7 @@ def _fill_archive(root: Path) -> None:
     )  # fmt: skip
     shutil.rmtree(archive / "partial")
     (archive / "lock").unlink(missing_ok=True)
+    npm.fill(archive / "npm")
     (archive / "Packages").write_text("\n".join(_index(deb) for deb in archive.glob("*.deb")))
     (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{ARCHIVE} ./\n")
     for cached in (root / "var/lib/apt/lists", root / "var/cache/apt/archives"):
