@@ -1,0 +1,63 @@
+"""Lab hosts for the tests: a bare one, and one that is provisioned, kept as a snapshot."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STATE = ROOT / "build" / "tests-lab"
+
+
+@pytest.fixture(scope="session")
+def lab():
+    """A lab of the tests' own, taken down at the end; its snapshots stay for the next run."""
+    os.environ["CONNECT_INFRA_STATE"] = str(STATE)
+    from connect_infra.lab import Lab
+
+    made = Lab(lambda message: print(f"lab: {message}", flush=True))
+    made.down()
+    yield made
+    made.down()
+
+
+@pytest.fixture
+def bare_host(lab) -> Iterator:
+    """A bare host that nobody has provisioned, removed after the test."""
+    host = lab.up("bare")
+    yield host
+    host.remove()
+
+
+def snapshot_key() -> str:
+    """What decides how a provisioned host looks: documents, provisioning, the lab itself."""
+    digest = hashlib.sha256()
+    for folder in ("connect_infra/document", "connect_infra/lab", "provisioning"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@pytest.fixture(scope="session")
+def snapshot(lab) -> str:
+    """The image of a host that was provisioned from bare over SSH."""
+    key = snapshot_key()
+    kept = lab.find_snapshot(key)
+    if kept is not None:
+        return kept
+    from provisioning import provision
+
+    host = lab.up("seed")
+    provision(host.target())
+    return lab.snapshot(host, key)
+
+
+@pytest.fixture(scope="module")
+def host(lab, snapshot) -> Iterator:
+    """A provisioned host for one test module, removed after it."""
+    booted = lab.up("main", snapshot)
+    yield booted
+    booted.remove()
