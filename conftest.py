@@ -1,0 +1,3 @@
+"""Loads the plugin that gives specs their target, facts and verdicts."""
+
+pytest_plugins = ["connect_infra.report.plugin"]

@@ -1,0 +1,95 @@
+"""`connect-infra controls`: every documented control, and the specs that assert it."""
+
+import contextlib
+import io
+import json as json_format
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connect_infra import document
+from connect_infra.cli.verify import PROJECT
+from connect_infra.document import Expectation
+from connect_infra.errors import DocumentError
+from connect_infra.report.plugin import SPECS, control_of
+from connect_infra.targets import load_inventory
+
+
+def controls(
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    target: Annotated[
+        str | None, typer.Option(help="Show what this target must show (else: as documented).")
+    ] = None,
+    inventory: Annotated[Path | None, typer.Option(help="The inventory file.")] = None,
+) -> None:
+    """List every control: what is documented, what is expected, and which specs assert it."""
+    rows = [
+        _row(expectation, specs)
+        for specs in [collected()]
+        for expectation in _expectations(target, inventory).values()
+    ]
+    if json:
+        typer.echo(json_format.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    table = Table("control", "section", "expected", "erratum", "specs")
+    for row in rows:
+        shown = [row["id"], row["section"], row["expected"], row["erratum"] or ""]
+        table.add_row(*shown, str(len(row["specs"])))
+    Console().print(table)
+
+
+def _expectations(target: str | None, inventory: Path | None) -> Mapping[str, Expectation]:
+    known = document.load()
+    if target is None:
+        return known.on("documented", None, lab=False)
+    chosen = load_inventory(inventory).target(target)
+    return known.on(chosen.sizing, chosen.memory, chosen.lab, chosen.domain)
+
+
+def _row(expectation: Expectation, specs: Mapping[str, list[str]]) -> dict[str, Any]:
+    control = expectation.control
+    return {
+        "id": control.id,
+        "document": control.document,
+        "section": control.section,
+        "documented": control.documented,
+        "expected": expectation.expected,
+        "component": control.component,
+        "erratum": control.erratum,
+        "specs": specs.get(control.id, []),
+    }
+
+
+class _Collector:
+    """Takes the collected specs from pytest."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, list[str]] = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which control each collected spec asserts."""
+        for item in session.items:
+            control = control_of(item)
+            if control is not None:
+                self.names.setdefault(control, []).append(item.nodeid)
+
+
+def collected() -> Mapping[str, list[str]]:
+    """Return the test names of the specs by control id; DocumentError if they can't be read."""
+    collector, said = _Collector(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = pytest.main(["--collect-only", "-q", str(PROJECT / SPECS)], plugins=[collector])
+    if code != pytest.ExitCode.OK:
+        lines = said.getvalue().strip().splitlines() or ["nothing"]
+        raise DocumentError(
+            expected="specs that can be collected",
+            found=lines[-1],
+            where=str(PROJECT / SPECS),
+            remedy="run pytest --collect-only specs/",
+        )
+    return collector.names

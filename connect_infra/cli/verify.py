@@ -1,0 +1,59 @@
+"""`connect-infra verify`: run the specs against a target and say what became of each control."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+
+from connect_infra.errors import ConnectInfraError, InventoryError
+from connect_infra.report import results
+from connect_infra.report.plugin import NOTHING_ASSERTED, SPECS, UNUSABLE
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The checkout: specs are part of it, and of no installed package."""
+
+
+def verify(
+    target: Annotated[str, typer.Option(help="The target's name in the inventory.")] = "lab",
+    inventory: Annotated[Path | None, typer.Option(help="The inventory file.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the results as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML.")] = None,
+    component: Annotated[str | None, typer.Option(help="One documented component only.")] = None,
+    intrusive: Annotated[
+        bool, typer.Option("--intrusive", help="Also disturb the target, where it allows that.")
+    ] = False,
+    workers: Annotated[int, typer.Option("-n", min=0, help="Processes (pytest-xdist).")] = 0,
+) -> None:
+    """Hold a target against the documents. It changes nothing there, unless told --intrusive."""
+    for path in (json, junit):
+        _refuse_unwritable(path)
+    with tempfile.TemporaryDirectory(prefix="connect-infra-") as private:
+        written = Path(private) / "results.json"
+        options = {"--target": target, "--inventory": inventory, "--component": component}
+        arguments = [str(PROJECT / SPECS), "-q", "--no-header", "--tb=no", f"--results={written}"]
+        arguments += [f"{name}={value}" for name, value in options.items() if value is not None]
+        arguments += ["--intrusive"] if intrusive else []
+        arguments += ["-n", str(workers)] if workers else []
+        code = int(pytest.main(arguments))
+        if not written.exists():
+            raise typer.Exit(UNUSABLE if code != NOTHING_ASSERTED else code)
+        run = results.load(written)
+    if json is not None:
+        json.write_text(run.to_json(), encoding="utf-8")
+    if junit is not None:
+        junit.write_bytes(results.to_junit(run))
+    raise typer.Exit(code)
+
+
+def _refuse_unwritable(path: Path | None) -> None:
+    """Say before the run, not after it, that its results would be lost."""
+    if path is not None and not path.resolve().parent.is_dir():
+        problem: ConnectInfraError = InventoryError(
+            expected="a file in a directory that exists",
+            found=f"no directory {path.resolve().parent}",
+            where=str(path),
+            remedy="make the directory, or name another file",
+        )
+        raise problem

@@ -1,0 +1,253 @@
+"""What behaviour specs need on the host itself: clients of the pooler, commands, patience.
+
+Hundreds of clients can't come through one SSH connection, so they are opened on the host, with the
+libpq that PostgreSQL's own client brings there.
+"""
+
+import time
+
+import pytest
+import redis
+
+POOLER = """
+import ctypes
+
+pq = ctypes.CDLL("libpq.so.5")
+for name in ("PQconnectdb", "PQexec"):
+    getattr(pq, name).restype = ctypes.c_void_p
+for name in ("PQerrorMessage", "PQgetvalue"):
+    getattr(pq, name).restype = ctypes.c_char_p
+pq.PQgetvalue.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+for name in ("PQstatus", "PQerrorMessage", "PQfinish", "PQresultStatus", "PQclear"):
+    getattr(pq, name).argtypes = [ctypes.c_void_p]
+pq.PQexec.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+TUPLES = 2
+
+def quoted(text):
+    return "'" + text.replace("\\\\", "\\\\\\\\").replace("'", "\\\\'") + "'"
+
+def connect(user, password, database):
+    client = pq.PQconnectdb(
+        "host=127.0.0.1 port=6432 connect_timeout=10 user=%s password=%s dbname=%s"
+        .replace("%s", "{}").format(user, quoted(password), database).encode()
+    )
+    if pq.PQstatus(client) != 0:
+        raise ConnectionError(pq.PQerrorMessage(client).decode().strip())
+    return client
+
+def ask(client, statement, column=0, row=0):
+    result = pq.PQexec(client, statement.encode())
+    status = pq.PQresultStatus(result)
+    if status > TUPLES:
+        raise RuntimeError(pq.PQerrorMessage(client).decode().strip())
+    value = pq.PQgetvalue(result, row, column).decode() if status == TUPLES else ""
+    pq.PQclear(result)
+    return value
+
+def connected(admin):
+    # SHOW LISTS: the tenth row is used_clients, this console among them.
+    names = {ask(admin, "SHOW LISTS", 0, row): ask(admin, "SHOW LISTS", 1, row) for row in range(8)}
+    return int(names["used_clients"])
+
+def main(payload):
+    clients = []
+    def new():
+        clients.append(connect("connect", payload["password"], "connect"))
+        return clients[-1]
+    try:
+        return globals()[payload["what"]](payload, new)
+    finally:
+        for client in clients:
+            pq.PQfinish(client)
+
+def interleave(payload, new):
+    pid = "SELECT pg_backend_pid()"
+    one, other = new(), new()
+    ask(one, "BEGIN")
+    first = ask(one, pid)
+    ask(other, "BEGIN")
+    ask(other, pid)
+    ask(one, "COMMIT")
+    third = new()
+    ask(third, "BEGIN")
+    ask(third, pid)
+    ask(one, "BEGIN")
+    return [first, ask(one, pid)]
+
+def leak(payload, new):
+    one, other = new(), new()
+    ask(one, "SET application_name TO 'connect-infra-probe'")
+    ask(one, "BEGIN")
+    ask(one, "SET LOCAL connect_infra.probe TO 'leaked'")
+    ask(one, "COMMIT")
+    seen = ask(other, "SHOW application_name"), ask(
+        other, "SELECT coalesce(current_setting('connect_infra.probe', true), '')"
+    )
+    return [ask(one, "SHOW application_name"), "".join(seen)]
+
+def share(payload, new):
+    opened = [new() for _ in range(payload["clients"])]
+    return len({ask(client, "SELECT pg_backend_pid()") for client in opened})
+
+def crowd(payload, new):
+    admin = connect("pgbouncer_admin", payload["admin"], "pgbouncer")
+    before = connected(admin)
+    admitted, refusal = before, ""
+    try:
+        while admitted < payload["clients"]:
+            new()
+            admitted += 1
+    except ConnectionError as refused:
+        refusal = str(refused)
+    pq.PQfinish(admin)
+    return [admitted, refusal]
+"""
+
+PATIENCE = 30.0
+"""Seconds until a service must be back after it died or was restarted."""
+
+
+@pytest.fixture
+def pooler(connection, secrets):
+    """Clients of the pooler, opened on the host: share, interleave, leak or crowd."""
+
+    def ask(what, clients=0):
+        payload = {
+            "what": what,
+            "clients": clients,
+            "password": secrets["POSTGRES_PASSWORD"],
+            "admin": secrets["PGBOUNCER_ADMIN_PASSWORD"],
+        }
+        return connection.python(POOLER, payload)
+
+    return ask
+
+
+@pytest.fixture
+def as_root(connection):
+    """Run a script on the host as root; it must succeed."""
+
+    def run(script, timeout=60.0):
+        done = connection.run(script, sudo=True, timeout=timeout)
+        assert done.code == 0, f"{script!r} ended with {done.code}: {done.stderr.strip()[-300:]}"
+        return done.stdout.strip()
+
+    return run
+
+
+@pytest.fixture
+def eventually():
+    """Ask again until the answer is true; return it, or the last one when patience ends."""
+
+    def wait(question, patience=PATIENCE):
+        end = time.monotonic() + patience
+        while not (answer := question()) and time.monotonic() < end:
+            time.sleep(0.1)
+        return answer
+
+    return wait
+
+
+@pytest.fixture
+def dies_and_returns(as_root, eventually):
+    """Kill a unit's main process and return whether another one runs in the end."""
+
+    def kill(unit):
+        show = f"systemctl show --value --property=MainPID {unit}"
+        before = as_root(show)
+        assert before != "0", f"{unit} does not run"
+        as_root(f"kill -KILL {before}")
+
+        def back():
+            active = as_root(f"systemctl show --value --property=ActiveState {unit}") == "active"
+            return active and as_root(show) not in {"0", before}
+
+        return eventually(back)
+
+    return kill
+
+
+@pytest.fixture
+def redis_client(connection, secrets):
+    """Make a client of one of the two servers, by "cache" or "queue", through the connection."""
+    opened = []
+
+    def client(instance):
+        port = {"cache": 6379, "queue": 6380}[instance]
+        stream = connection.stream(port)
+        path = stream.__enter__()
+        made = redis.Redis(
+            unix_socket_path=str(path),
+            password=secrets[f"REDIS_{instance.upper()}_PASSWORD"],
+            decode_responses=True,
+            socket_timeout=30,
+        )
+        opened.append((made, stream))
+        return made
+
+    yield client
+    for made, stream in reversed(opened):
+        made.close()
+        stream.__exit__(None, None, None)
+
+
+# Server-side, so that the values don't travel; small steps, because a server evicts between
+# commands and not within a script.
+_FILL = """
+for number = tonumber(ARGV[1]), tonumber(ARGV[1]) + tonumber(ARGV[2]) - 1 do
+  redis.call('SET', 'connect-infra:probe:' .. number, string.rep('x', 1048576), 'EX', 120)
+end
+return 'OK'
+"""
+_EMPTY = """
+for number = 0, tonumber(ARGV[1]) do redis.call('UNLINK', 'connect-infra:probe:' .. number) end
+return 'OK'
+"""
+
+
+class Filling:
+    """Values of 1 MiB put into a server up to its limit, and taken out again."""
+
+    STEP = 8
+
+    def __init__(self, client, limit):
+        """Prepare to fill a server whose limit is `limit` bytes."""
+        self.client = client
+        self.most = limit // 2**20 + 64
+        self.written = 0
+        self.refusal = ""
+
+    def fill(self):
+        """Write until the server refuses, or its limit has been written and some more."""
+        while self.written < self.most and not self.refusal:
+            try:
+                self.client.eval(_FILL, 0, self.written, self.STEP)
+                self.written += self.STEP
+            except redis.exceptions.ResponseError as refusal:
+                self.refusal = str(refusal)
+
+    def present(self):
+        """Return how many of the values are there."""
+        names = [f"connect-infra:probe:{number}" for number in range(self.written)]
+        return self.client.exists(*names) if names else 0
+
+    def empty(self):
+        """Take the values out."""
+        self.client.eval(_EMPTY, 0, self.written + self.STEP)
+
+
+@pytest.fixture
+def filling(redis_client):
+    """Fill a server up to its limit; what was put in is taken out at the end."""
+    made = []
+
+    def fill(instance):
+        client = redis_client(instance)
+        one = Filling(client, int(client.config_get("maxmemory")["maxmemory"]))
+        made.append(one)
+        one.fill()
+        return one
+
+    yield fill
+    for one in made:
+        one.empty()
