@@ -1,0 +1,28 @@
+"""What a native host must have (architecture v2.0): one module a component, in order."""
+
+from provisioning.component import Component, Context, ordered
+from provisioning.native import (
+    cron,
+    host,
+    layout,
+    pgbackrest,
+    pgbouncer,
+    postgresql,
+    redis,
+)
+
+
+def components(ctx: Context) -> tuple[Component, ...]:
+    """Every component of a native host, in the order in which they come up."""
+    return ordered(
+        (
+            host.component(ctx),
+            layout.component(ctx),
+            pgbackrest.component(ctx),
+            postgresql.component(ctx),
+            pgbouncer.component(ctx),
+            redis.cache(ctx),
+            redis.queue(ctx),
+            cron.component(ctx),
+        )
+    )

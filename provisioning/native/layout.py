@@ -1,0 +1,40 @@
+"""/opt/connect as A 2.2 draws it: directories, owners, modes, and the link to the release."""
+
+from provisioning.component import Component, Context
+from provisioning.native.host import USER
+from provisioning.resources import Directory, File, Resource, Symlink
+
+ROOT = "/opt/connect"
+
+INITIAL = f"{ROOT}/releases/1970-01-01T00-00-00"
+"""Where `current` leads until the first deployment: older than any release can be."""
+
+README = (
+    b"No release has been deployed yet: this directory only gives `current` somewhere to lead.\n"
+)
+
+OWNED = {
+    "releases": 0o755,
+    "shared": 0o755,
+    "shared/config": 0o750,
+    "shared/logs": 0o755,
+    "shared/uploads": 0o755,
+    "shared/ssl": 0o750,
+    "scripts": 0o755,
+    "monitoring": 0o755,
+    "monitoring/grafana-dashboards": 0o755,
+}
+"""Directories of the application's user. Configuration and keys are closed to others."""
+
+
+def component(ctx: Context) -> Component:
+    """The documented directories. `backup` is root's: each backup's owner has its own below."""
+    resources: list[Resource] = [Directory(ROOT, 0o755, USER, USER)]
+    resources += [Directory(f"{ROOT}/{name}", mode, USER, USER) for name, mode in OWNED.items()]
+    resources += [
+        Directory(f"{ROOT}/backup", 0o751, USER, USER),
+        Directory(INITIAL, 0o755, USER, USER),
+        File(f"{INITIAL}/README", README, 0o644, USER, USER),
+        Symlink(f"{ROOT}/current", INITIAL.removeprefix(f"{ROOT}/"), seed=True),
+    ]
+    return Component("layout", tuple(resources), after=("host",))
