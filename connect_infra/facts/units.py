@@ -18,6 +18,7 @@ POSTGRESQL = "postgresql@15-main.service"
 
 UNITS = (
     POSTGRESQL,
+    "postgresql.service",
     "pgbouncer.service",
     "redis-cache.service",
     "redis-queue.service",

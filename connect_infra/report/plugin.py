@@ -47,6 +47,9 @@ UNUSABLE = 2
 
 NOTHING_ASSERTED = 1
 
+OWN_SECRET = "(the target's own secret)"
+"""Stands where an expected secret would: the documents print a placeholder there."""
+
 RECORD = "connect_infra"
 """The user property that carries a result from a test to the report, also between processes."""
 
@@ -185,10 +188,19 @@ def pytest_configure(config: pytest.Config) -> None:
             "disturb each other",
             returncode=UNUSABLE,
         )
+    _leave_the_summary_to_us(config)
     config.stash[_session] = verification
     config.pluginmanager.register(verification, "connect-infra-verification")
     if not _workerinput(config):
         config.stash[_gathering] = _in_thread(verification.gather)
+
+
+def _leave_the_summary_to_us(config: pytest.Config) -> None:
+    """Keep pytest from saying at length what our summary says, unless it was asked to."""
+    if config.option.tbstyle == "auto":
+        config.option.tbstyle = "no"
+    if config.option.reportchars == "fE":
+        config.option.reportchars = ""
 
 
 def _wanted(config: pytest.Config) -> bool:
@@ -479,8 +491,10 @@ def _verdict(
     seen = item.stash.get(_seen, [])
     found = "; ".join(dict.fromkeys(seen)) if seen else None
     status, message = _status(call, report)
+    expected = OWN_SECRET if expectation.control.type == "secret" else expectation.expected
     if status == "fail":
-        message = _difference(expectation, found, message)
+        difference = f"expected {expected!r}, found {found!r}"
+        message = f"{message}: {difference}" if message else difference
     if status in {"fail", "error"}:
         message += _advice(expectation.control, verification.document)
         waiver = verification.waivers.get(expectation.id)
@@ -492,7 +506,7 @@ def _verdict(
     return Result(
         id=expectation.id,
         status=status,
-        expected=expectation.expected,
+        expected=expected,
         found=found,
         message=message,
         seconds=round(report.duration, 6),
@@ -517,11 +531,6 @@ def _said(problem: AssertionError) -> str:
     """Return the sentence that the spec itself gave with its assertion."""
     first = str(problem).partition("\n")[0]
     return "" if first.startswith("assert ") else first
-
-
-def _difference(expectation: Expectation, found: str | None, said: str) -> str:
-    difference = f"expected {expectation.expected!r}, found {found!r}"
-    return f"{said}: {difference}" if said else difference
 
 
 def _advice(control: Control, known: Document) -> str:

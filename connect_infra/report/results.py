@@ -145,16 +145,8 @@ def _printable(text: str) -> str:
 
 def summarise(run: Run, errata: Iterable[str], console: Console) -> None:
     """Print what a person needs: what is wrong first, then the counts and what they rest on."""
-    for status in WORST_FIRST[:3]:
-        for result in run.controls:
-            if result.status == status:
-                colour = _COLOURS[result.status]
-                console.print(
-                    f"[{colour}]{status.upper():7}[/] [bold]{escape(result.id)}[/]  "
-                    f"{escape(result.message)}",
-                    soft_wrap=True,
-                )
-    _not_applicable(run, console)
+    for status in (*WORST_FIRST[:3], WORST_FIRST[-1]):
+        _list(run, status, console)
     counts = "   ".join(
         f"[{_COLOURS[status]}]{number} {status.replace('_', ' ')}[/]"
         for status, number in run.counts.items()
@@ -170,13 +162,15 @@ def summarise(run: Run, errata: Iterable[str], console: Console) -> None:
         console.print("[red]Nothing was asserted: that is a failure, not a success.[/]")
 
 
-def _not_applicable(run: Run, console: Console) -> None:
-    """Group by reason: seven controls with one reason are one line."""
-    reasons: dict[str, list[str]] = {}
+def _list(run: Run, status: Status, console: Console) -> None:
+    """Group by message: twenty controls of a server that is down are one line."""
+    messages: dict[str, list[str]] = {}
     for result in run.controls:
-        if result.status == "not_applicable":
-            reasons.setdefault(result.message, []).append(result.id)
-    for reason, ids in reasons.items():
+        if result.status == status:
+            messages.setdefault(result.message, []).append(result.id)
+    label = "n/a" if status == "not_applicable" else status.upper()
+    for message, ids in messages.items():
+        names = escape(", ".join(ids))
         console.print(
-            f"[cyan]n/a[/]     {escape(', '.join(ids))}  {escape(reason)}", soft_wrap=True
+            f"[{_COLOURS[status]}]{label:7}[/] [bold]{names}[/]  {escape(message)}", soft_wrap=True
         )
