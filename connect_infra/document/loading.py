@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -63,7 +63,7 @@ def _tables(path: Path, name: str) -> list[dict[str, Any]]:
             remedy="correct the file",
         ) from problem
     tables = content.get(name)
-    if set(content) != {name} or not isinstance(tables, list) or not tables:
+    if set(content) != {name} or not _are_tables(tables):
         raise DocumentError(
             expected=f"[[{name}]] tables and nothing else",
             found=", ".join(content) or "an empty file",
@@ -71,6 +71,10 @@ def _tables(path: Path, name: str) -> list[dict[str, Any]]:
             remedy="correct the file",
         )
     return tables
+
+
+def _are_tables(value: object) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
 def _validated(model: type[_Model], row: dict[str, Any], path: Path) -> _Model:

@@ -107,7 +107,7 @@ def _read(file: Path) -> Secrets:
     if mode & 0o077:
         remedy = f"run chmod 600 {file}"
         raise _refused(str(file), "a file for its owner only (mode 600)", f"mode {mode:o}", remedy)
-    values = _toml(file, text) if file.suffix == ".toml" else _lines(file, text)
+    values = _toml(file, text) if file.suffix == ".toml" else parse_lines(file, text)
     _check(file, values)
     return Secrets({name: values[name] for name in NAMES})
 
@@ -124,7 +124,8 @@ def _toml(file: Path, text: str) -> dict[str, str]:
     return content
 
 
-def _lines(file: Path, text: str) -> dict[str, str]:
+def parse_lines(file: Path, text: str) -> dict[str, str]:
+    """Return what a file of NAME=value lines holds; InventoryError names file and line."""
     values: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
