@@ -69,6 +69,10 @@ def main(request: Json) -> Json:
                 return observe(request)
             if request["do"] == "packages":
                 return install(request)
+            if request["do"] == "proven":
+                return proven(request["name"])
+            if request["do"] == "take back":
+                return {"back": take_back(request["name"])}
             return change(request)
     except Refused as refusal:
         return {"failed": {"step": refusal.step, "message": refusal.message}}
@@ -136,17 +140,18 @@ def read_note(name: str) -> Json:
 
 
 def look_packages(resources: Json) -> Json:
-    """Installed means unpacked and configured ('ii'); half-installed is not."""
+    """Installed means unpacked and configured; a name may also be provided by another package."""
     if not resources:
         return {}
-    names = [resource["name"] for resource in resources.values()]
-    form = "${Package}\t${db:Status-Abbrev}\t${Version}\n"
-    answer = run(["dpkg-query", "-W", "-f", form, *names], timeout=CHECK_SECONDS)
+    form = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Provides}\n"
+    answer = run(["dpkg-query", "-W", "-f", form], timeout=CHECK_SECONDS)
     versions = {}
     for line in answer.stdout.splitlines():
-        package, status, version = line.split("\t")
+        status, package, version, provides = line.split("\t")
         if status.strip() in ("ii", "hi"):
             versions[package] = version
+            for provided in provides.split(","):
+                versions.setdefault(provided.split("(")[0].strip(), version)
     return {
         name: {"version": versions.get(resource["name"])} for name, resource in resources.items()
     }

@@ -9,6 +9,8 @@ from provisioning.native import (
     pgbouncer,
     postgresql,
     redis,
+    scripts,
+    shared_config,
 )
 
 
@@ -18,6 +20,8 @@ def components(ctx: Context) -> tuple[Component, ...]:
         (
             host.component(ctx),
             layout.component(ctx),
+            shared_config.component(ctx),
+            scripts.component(),
             pgbackrest.component(ctx),
             postgresql.component(ctx),
             pgbouncer.component(ctx),
