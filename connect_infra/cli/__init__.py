@@ -6,7 +6,11 @@ import click
 import typer
 from rich.console import Console
 
-from connect_infra.cli import controls, doctor, lab, plan, verify
+from connect_infra.cli.controls import controls
+from connect_infra.cli.doctor import doctor
+from connect_infra.cli.lab import app as lab
+from connect_infra.cli.plan import apply, plan
+from connect_infra.cli.verify import verify
 from connect_infra.errors import ConnectInfraError
 
 app = typer.Typer(
@@ -17,12 +21,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.add_typer(lab.app, name="lab")
-app.command("plan")(plan.plan)
-app.command("apply")(plan.apply)
-app.command("verify")(verify.verify)
-app.command("controls")(controls.controls)
-app.command("doctor")(doctor.doctor)
+app.add_typer(lab, name="lab")
+app.command("plan")(plan)
+app.command("apply")(apply)
+app.command("verify")(verify)
+app.command("controls")(controls)
+app.command("doctor")(doctor)
 
 USAGE_ERROR = 2
 """Exit code for a user's mistake and for what keeps a command from starting."""
