@@ -38,9 +38,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line; a user's mistake is one line, never a traceback."""
     try:
-        app(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        sys.exit(app(standalone_mode=False) or 0)
     except click.ClickException as mistake:
         mistake.show()
         sys.exit(mistake.exit_code)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import provisioning
+from connect_infra.lab import Lab
+from connect_infra.transport import connect
+
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / "build" / "tests-lab"
 
@@ -15,8 +19,6 @@ STATE = ROOT / "build" / "tests-lab"
 def lab():
     """A lab of the tests' own, taken down at the end; its snapshots stay for the next run."""
     os.environ["CONNECT_INFRA_STATE"] = str(STATE)
-    from connect_infra.lab import Lab
-
     made = Lab(lambda message: print(f"lab: {message}", flush=True))
     made.down()
     yield made
@@ -48,11 +50,18 @@ def snapshot(lab) -> str:
     kept = lab.find_snapshot(key)
     if kept is not None:
         return kept
-    from provisioning import provision
-
     host = lab.up("seed")
-    provision(host.target())
+    provision(host)
     return lab.snapshot(host, key)
+
+
+def provision(host) -> None:
+    """Apply everything to a host, over SSH as its user."""
+    target = host.target()
+    components = provisioning.wanted(target)
+    with connect(target) as connection:
+        plan = provisioning.diff(components, provisioning.observe(connection, components))
+        provisioning.apply(connection, plan, components, print)
 
 
 @pytest.fixture(scope="module")
