@@ -12,6 +12,7 @@ from typing import Any
 
 from connect_infra.errors import ApplyError, PlanError
 from connect_infra.transport import Connection
+from provisioning import way_in
 from provisioning.component import Component
 from provisioning.plan import Effect, Plan, diff, host_side, observe, observed_from, requested
 from provisioning.resources import File, Package, Unit
@@ -143,9 +144,13 @@ class _Run:
                 "validate": component.validate,
                 "verify": component.verify,
                 "activation": _encode_activation(component),
+                "way_in": way_in.encode(component.way_in, host_side()),
             },
             component.name,
         )
+        if component.way_in:
+            self.progress(f"{component.name}: proving the way in by a fresh login")
+            way_in.prove(self.connection, component.name, self.lease.encode())
 
     def prove(self, components: Sequence[Component]) -> None:
         """Look once more: ApplyError when anything is still to change."""

@@ -33,6 +33,20 @@ class Activation:
 
 
 @dataclass(frozen=True)
+class WayIn:
+    """Marks a component that somebody could lock themselves out with.
+
+    After a change it must be proven by a fresh login; when nobody does within `seconds`, the host
+    itself restores the kept files and runs `back` (sh). `keep` (sh) saves beforehand, below $KEPT,
+    what is not in files; `back` finds it there.
+    """
+
+    back: str
+    keep: str = ":"
+    seconds: int = 60
+
+
+@dataclass(frozen=True)
 class Component:
     """One service's desired state.
 
@@ -47,6 +61,7 @@ class Component:
     verify: str | None = None
     activation: Activation | None = None
     after: tuple[str, ...] = ()
+    way_in: WayIn | None = None
 
     @property
     def files(self) -> tuple[File, ...]:

@@ -361,10 +361,11 @@ def install(request: Json) -> Json:
 
 
 def change(request: Json) -> Json:
-    """Bring one component to its desired state."""
+    """Bring one component to its desired state; what a way in needs stays to be proven."""
     begin(request)
     resources, changed = request["resources"], set(request["changed"])
     todo = [resource for name, resource in resources.items() if name in changed]
+    ensures = [resource for resource in todo if resource["kind"] == "ensure"]
     for resource in todo:
         if resource["kind"] in MAKERS:
             MAKERS[resource["kind"]](resource)
@@ -372,16 +373,26 @@ def change(request: Json) -> Json:
     try:
         if request["paths"]:
             stage_and_validate(request)
+        if request["way_in"]:
+            arm(request)
         put_in_place(request, files)
         take_effect(request, todo)
+        if request["way_in"]:
+            all_ensured(ensures)
     except (Refused, OSError):
-        put_back(request)
+        if not (request["way_in"] and take_back(request["name"])):
+            put_back(request)
         raise
-    finish(request)
-    for resource in todo:
-        if resource["kind"] == "ensure":
-            ensure(resource)
+    if not request["way_in"]:
+        finish(request)
+        all_ensured(ensures)
     return {"done": True}
+
+
+def all_ensured(resources: list[Json]) -> None:
+    """Bring every commanded state about, in order."""
+    for resource in resources:
+        ensure(resource)
 
 
 def begin(request: Json) -> None:
@@ -624,18 +635,24 @@ def with_log(activation: Json | None, message: str) -> str:
 
 def put_back(request: Json) -> None:
     """Restore every kept file and let the service run with them again."""
-    index = read_index(request["name"]) if request["paths"] else {}
+    index = restore(request["name"]) if request["paths"] else {}
+    if index and request["activation"]:
+        run_again(request["activation"])
+    finish(request)
+
+
+def restore(name: str) -> Json:
+    """Put every kept file back; returns what was kept, by path."""
+    index = read_index(name)
     for path, entry in index.items():
         if entry["type"] == "symlink":
             link(path, entry["target"])
         elif entry["type"] == "file":
-            with open(os.path.join(KEPT, request["name"], entry["copy"]), "rb") as handle:
+            with open(os.path.join(KEPT, name, entry["copy"]), "rb") as handle:
                 write(path, handle.read(), entry["mode"], *entry["ids"])
         elif os.path.lexists(path):
             os.unlink(path)
-    if index and request["activation"]:
-        run_again(request["activation"])
-    finish(request)
+    return index
 
 
 def run_again(activation: Json) -> None:
@@ -655,6 +672,76 @@ def ensure(resource: Json) -> None:
     after = look_ensure(resource)
     if not after["holds"]:
         raise Refused(resource["name"], "done, but the check still says: " + after["said"])
+
+
+# --- a way in: proven by a fresh login, or taken back by this host itself ----------------------
+
+
+def arm(request: Json) -> None:
+    """Keep what the way in was, and let this host put it back unless somebody proves the new one.
+
+    The timer is the host's own: it fires also when the controller has gone.
+    """
+    name, way_in = request["name"], request["way_in"]
+    home = os.path.join(KEPT, name)
+    if not os.path.exists(os.path.join(PENDING, name)):
+        shutil.rmtree(home, ignore_errors=True)
+    os.makedirs(home, mode=0o700, exist_ok=True)
+    disarm(name)
+    if not os.path.exists(os.path.join(home, "way-in.json")):
+        must_shell("keep the way in", way_in["keep"], {"KEPT": home})
+    program = os.path.join(home, "way-back.py")
+    write(program, f"{way_in['source']}\n\nway_back({name!r})\n".encode(), 0o600, 0, 0)
+    note = json.dumps({"back": way_in["back"]}).encode()
+    write(os.path.join(home, "way-in.json"), note, 0o600, 0, 0)
+    after = f"--on-active={way_in['seconds']}"
+    unit = ["systemd-run", "--quiet", "--collect", f"--unit={timer(name)}", after]
+    must("arm the way back", [*unit, "--timer-property=AccuracySec=1s", "python3", program])
+
+
+def timer(name: str) -> str:
+    """The name of the timer, and of what it starts."""
+    return f"connect-infra-way-back-{name}"
+
+
+def disarm(name: str) -> None:
+    """Stop the timer; one that is not there is stopped already."""
+    run(["systemctl", "stop", f"{timer(name)}.timer"])
+
+
+def proven(name: str) -> Json:
+    """Somebody has come in by the new way: it stays."""
+    disarm(name)
+    path = os.path.join(KEPT, name, "way-in.json")
+    if not os.path.exists(path):
+        raise Refused("prove the way in", "the host has put the old one back already")
+    finish({"name": name})
+    os.unlink(path)
+    return {"done": True}
+
+
+def take_back(name: str) -> bool:
+    """Put the way in of before back into force; False when there is none to go back to."""
+    home = os.path.join(KEPT, name)
+    path = os.path.join(home, "way-in.json")
+    disarm(name)
+    if not os.path.exists(path):
+        return False
+    with open(path, encoding="utf-8") as handle:
+        back = json.load(handle)["back"]
+    restore(name)
+    must_shell("put the way in back", back, {"KEPT": home})
+    finish({"name": name})
+    os.unlink(path)
+    return True
+
+
+def way_back(name: str) -> None:
+    """What the timer runs: nobody has proven the new way in."""
+    with open(LOCK, "a+", encoding="utf-8") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if take_back(name):
+            print(f"{name}: nobody came in by the new way in time; the old one is back")
 
 
 # --- running commands --------------------------------------------------------------------------

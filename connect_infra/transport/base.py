@@ -52,6 +52,10 @@ class Connection(ABC):
     def close(self) -> None:
         """End the connection."""
 
+    @abstractmethod
+    def again(self) -> "Connection":
+        """Come in once more, by a fresh login; TransportError when that can't be done."""
+
     def __enter__(self) -> "Connection":
         """Use the connection in a `with` block."""
         return self

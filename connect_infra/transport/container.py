@@ -15,6 +15,7 @@ class ContainerConnection(Connection):
     def __init__(self, target: Target) -> None:
         """Find the running container `target.host`, or raise HostUnreachable."""
         super().__init__(f"{target.name} (container {target.host})")
+        self._target = target
         container = self._find(target.host)
         self._prefix = ["docker", "exec", "-i", str(container.id)]
         self._local = LocalConnection(self.name)
@@ -43,6 +44,10 @@ class ContainerConnection(Connection):
     def open_channel(self, argv: list[str]) -> Channel:
         """Start a command in the container."""
         return self._local.open_channel([*self._prefix, *argv])
+
+    def again(self) -> Connection:
+        """Find the container once more."""
+        return ContainerConnection(self._target)
 
     def close(self) -> None:
         """Nothing is held open."""

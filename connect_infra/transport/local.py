@@ -36,6 +36,10 @@ class LocalConnection(Connection):
             subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         )
 
+    def again(self) -> Connection:
+        """There is no login to make: another connection to this machine."""
+        return LocalConnection(self.name)
+
     def close(self) -> None:
         """Nothing is held open."""
 

@@ -128,6 +128,10 @@ class SshConnection(Connection):
         session.exec_command(command_line(argv))
         return _SshChannel(session)
 
+    def again(self) -> Connection:
+        """Log in once more."""
+        return SshConnection(self._target)
+
     def close(self) -> None:
         """End the connection."""
         self._fabric.client.close()
