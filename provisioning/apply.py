@@ -85,8 +85,8 @@ def apply(
     run = _Run(connection, Lease.new(), progress)
     try:
         run.begin(plan, components)
-        run.packages(plan, components)
-        plan = diff(components, observe(connection, components))
+        if run.packages(plan, components):  # packages bring files, users and units of their own
+            plan = diff(components, observe(connection, components))
         for component in components:
             run.component(plan, component)
         run.prove(components)
@@ -109,17 +109,21 @@ class _Run:
         fresh = diff(components, observed_from(answer, self.connection.name))
         plan.require_same_as(fresh)
 
-    def packages(self, plan: Plan, components: Sequence[Component]) -> None:
-        """Mask what must not start by itself, then install all missing packages at once."""
+    def packages(self, plan: Plan, components: Sequence[Component]) -> bool:
+        """Mask what must not start by itself, then install all missing packages at once.
+
+        Returns whether there was anything to install or mask.
+        """
         changed = {change.resource for change in plan.changes}
         resources = [resource for component in components for resource in component.resources]
         wanted = [resource for resource in resources if resource.id in changed]
         masks = [unit.name for unit in wanted if isinstance(unit, Unit) and unit.masked]
         packages = [package.name for package in wanted if isinstance(package, Package)]
-        packages = list(dict.fromkeys(packages))
-        if packages or masks:
-            self.progress(f"packages: installing {len(packages)}")
-            self._ask({"do": "packages", "masks": masks, "packages": packages}, "packages")
+        if not packages and not masks:
+            return False
+        self.progress(f"packages: installing {len(packages)}")
+        self._ask({"do": "packages", "masks": masks, "packages": packages}, "packages")
+        return True
 
     def component(self, plan: Plan, component: Component) -> None:
         """Bring one component to its desired state, if it is not there yet."""

@@ -202,10 +202,13 @@ def diff(components: Sequence[Component], observed: Observed) -> Plan:
     changes: list[Change] = []
     effects: dict[str, Effect] = {}
     notes: list[str] = []
+    seen: set[str] = set()
     for component in components:
+        own = [resource for resource in component.resources if resource.id not in seen]
+        seen |= {resource.id for resource in own}
         of_component = [
             Change(component.name, resource.id, *difference)
-            for resource in component.resources
+            for resource in own
             if (difference := compare(resource, _state(observed, resource))) is not None
         ]
         effect = _effect(component, of_component, observed.pending.get(component.name))

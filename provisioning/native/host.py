@@ -21,7 +21,7 @@ def component(ctx: Context) -> Component:
     """
     resources: list[Resource] = [Package(name) for name in TOOLS]
     resources += [Group(USER), User(USER, USER, HOME, "/bin/bash")]
-    resources.append(File("/etc/sysctl.d/60-connect.conf", f"{OVERCOMMIT} = 1\n".encode()))
     if not ctx.target.lab:  # a lab host shares its kernel with the machine, which isn't ours
+        resources.append(File("/etc/sysctl.d/60-connect.conf", f"{OVERCOMMIT} = 1\n".encode()))
         resources.append(Sysctl(OVERCOMMIT, "1"))
     return Component("host", tuple(resources))

@@ -52,12 +52,19 @@ echo "$said"; exit 1
 
 LIVE_CHECK = f"""
 running=$({CONSOLE} -F '	' -c 'SHOW CONFIG' | cut -f 1,2 | sort)
-[ -n "$running" ]
+[ -n "$running" ] || exit 1
 differs=$(printf '%s\\n' "$WANTED" | sort | while IFS= read -r line; do
   printf '%s\\n' "$running" | grep -qxF "$line" || echo "not running with $line"
 done)
 [ -z "$differs" ] || {{ echo "$differs"; exit 1; }}
 """
+
+LIVE_DO = f"""
+systemctl reload {UNIT}
+sleep 0.3
+( {LIVE_CHECK} ) || {{ systemctl restart {UNIT}; {VERIFY} }}
+"""
+"""A reload undoes what was set on the console and keeps every client."""
 
 
 def options(ctx: Context) -> dict[str, str]:
@@ -106,7 +113,7 @@ def component(ctx: Context) -> Component:
             Ensure(
                 "pooler runs with its file",
                 LIVE_CHECK,
-                f"systemctl restart {UNIT}\n{VERIFY}",
+                LIVE_DO,
                 {"WANTED": wanted},
             ),
         ),

@@ -31,9 +31,10 @@ runuser -u postgres -- /usr/lib/postgresql/15/bin/postgres -C data_directory \\
 """The server itself reads the staged tree, beside a copy of Debian's own files."""
 
 VERIFY = f"""
-for second in $(seq 60); do
+for half_second in $(seq 120); do
   runuser -u postgres -- pg_isready -q && break
-  systemctl is-failed -q {UNIT} && {{ echo "{UNIT} failed"; exit 1; }}
+  restarts=$(systemctl show -P NRestarts {UNIT})
+  [ "$restarts" -lt 2 ] || {{ echo "the server does not start"; exit 1; }}
   sleep 0.5
 done
 said=$({PSQL} -c "
@@ -53,7 +54,8 @@ sleep 0.2
 
 ROLE_CHECK = """
 stored=$(cd / && runuser -u postgres -- psql -XAtq -d postgres -c "SELECT rolpassword FROM pg_authid
-  WHERE rolname = 'connect' AND rolcanlogin AND NOT rolsuper")
+  WHERE rolname = 'connect' AND rolcanlogin
+    AND NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)")
 STORED="$stored" python3 -c "$SCRAM_CHECK"
 """
 
@@ -61,7 +63,7 @@ SCRAM_CHECK = """
 import base64, hashlib, hmac, os, re, sys
 match = re.fullmatch(r"SCRAM-SHA-256\\$(\\d+):([^$]+)\\$([^:]+):(.+)", os.environ["STORED"])
 if not match:
-    sys.exit("no role connect with a SCRAM password")
+    sys.exit("no role connect that only may log in, with a SCRAM password")
 rounds, salt, stored = int(match[1]), base64.b64decode(match[2]), base64.b64decode(match[3])
 password = os.environ["POSTGRES_PASSWORD"].encode()
 salted = hashlib.pbkdf2_hmac("sha256", password, salt, rounds)
@@ -88,7 +90,8 @@ print(f'''SET log_statement = none; SET log_min_duration_statement = -1;
 SET log_min_error_statement = panic;
 SELECT 'CREATE ROLE connect' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'connect')
 \\\\gexec
-ALTER ROLE connect LOGIN NOSUPERUSER PASSWORD '{verifier}';''')
+ALTER ROLE connect LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
+ PASSWORD '{verifier}';''')
 """
 
 DATABASE_CHECK = f"""
@@ -125,8 +128,37 @@ SQL
 
 LIVE_DO = f"""
 for name in $NAMES; do {PSQL} -c "ALTER SYSTEM RESET $name"; done
-systemctl restart {UNIT}
-{VERIFY}
+systemctl reload {UNIT}
+( {RELOAD_ENOUGH} ) || {{ systemctl restart {UNIT}; {VERIFY} }}
+"""
+
+OVERRIDES = """
+SELECT format('ALTER %s %s RESET %I',
+         CASE WHEN setrole = 0 THEN 'DATABASE' ELSE 'ROLE' END,
+         CASE WHEN setrole = 0 THEN quote_ident(datname)
+              ELSE quote_ident(rolname)
+                   || coalesce(' IN DATABASE ' || quote_ident(datname), '') END,
+         split_part(setting, '=', 1))
+  FROM pg_db_role_setting
+  CROSS JOIN unnest(setconfig) AS setting
+  LEFT JOIN pg_roles ON pg_roles.oid = setrole
+  LEFT JOIN pg_database ON pg_database.oid = setdatabase
+ WHERE split_part(setting, '=', 1) = ANY (string_to_array(:'names', ' '))
+"""
+
+OVERRIDES_CHECK = f"""
+said=$({PSQL} -v names="$NAMES" <<'SQL'
+{OVERRIDES};
+SQL
+)
+[ -z "$said" ] || {{ echo "undone by: $said"; exit 1; }}
+"""
+
+OVERRIDES_DO = f"""
+{PSQL} -v names="$NAMES" <<'SQL'
+{OVERRIDES}
+\\gexec
+SQL
 """
 
 
@@ -172,6 +204,7 @@ def component(ctx: Context) -> Component:
             File(DROP_IN, render("native/restart.conf.j2")),
             Unit(UNIT),
             Ensure("server runs with its files", LIVE_CHECK, LIVE_DO, names),
+            Ensure("no role or database overrides", OVERRIDES_CHECK, OVERRIDES_DO, names),
             Ensure(
                 "role connect",
                 ROLE_CHECK,

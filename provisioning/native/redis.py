@@ -43,6 +43,14 @@ done)
 [ -z "$differs" ] || {{ echo "$differs"; exit 1; }}
 """
 
+LIVE_DO = """
+printf '%s\\n' "$WANTED" | while IFS= read -r line; do
+  printf 'CONFIG SET %s "%s"\\n' "${{line%% *}}" "${{line#* }}"
+done | redis-cli -h 127.0.0.1 -p {port} --no-auth-warning >/dev/null || true
+( {check} ) || {{ systemctl restart {unit}; {verify} }}
+"""
+"""Setting the values again keeps what the server holds; what can't be set so takes a restart."""
+
 FIRST = Unit("redis-server.service", enabled=False, running=False, masked=True)
 """Debian's own server would take port 6379 as soon as its package is installed."""
 
@@ -86,6 +94,7 @@ def _component(
     unit_file = f"/etc/systemd/system/{unit}"
     port, password = ctx.expected(f"{name}.port"), ctx.secrets[secret]
     documented = options(ctx, name)
+    check, verify = LIVE_CHECK.format(port=port), VERIFY.format(port=port)
     content = render(
         "native/redis.conf.j2", options=documented, directory=directory, password=password
     )
@@ -100,13 +109,13 @@ def _component(
             Unit(unit),
             Ensure(
                 f"{name} runs with its file",
-                LIVE_CHECK.format(port=port),
-                f"systemctl restart {unit}\n{VERIFY.format(port=port)}",
+                check,
+                LIVE_DO.format(port=port, check=check, unit=unit, verify=verify),
                 {"REDISCLI_AUTH": password, "WANTED": wanted(ctx, name, password)},
             ),
         ),
         validate=VALIDATE.format(name=name),
-        verify=VERIFY.format(port=port),
+        verify=verify,
         activation=Activation(unit, log=documented["logfile"]),
         after=("host",),
     )
