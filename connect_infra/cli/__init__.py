@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 from rich.console import Console
 
@@ -31,22 +30,13 @@ app.command("doctor")(doctor)
 USAGE_ERROR = 2
 """Exit code for a user's mistake and for what keeps a command from starting."""
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
-
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line, never a traceback."""
+    """Run the command line; what a user can mend is one line, never a traceback."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except click.ClickException as mistake:
-        mistake.show()
-        sys.exit(mistake.exit_code)
+        app()
     except ConnectInfraError as problem:
         Console(stderr=True, soft_wrap=True).print(
             f"error: {problem}", style="red", markup=False, highlight=False
         )
         sys.exit(USAGE_ERROR)
-    except (KeyboardInterrupt, click.Abort):
-        Console(stderr=True).print("interrupted")
-        sys.exit(INTERRUPTED)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import provisioning
 from connect_infra.lab import Lab
-from connect_infra.transport import connect
+from provisioning import provision
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / "build" / "tests-lab"
@@ -51,17 +50,8 @@ def snapshot(lab) -> str:
     if kept is not None:
         return kept
     host = lab.up("seed")
-    provision(host)
+    provision(host.target(), print)
     return lab.snapshot(host, key)
-
-
-def provision(host) -> None:
-    """Apply everything to a host, over SSH as its user."""
-    target = host.target()
-    components = provisioning.wanted(target)
-    with connect(target) as connection:
-        plan = provisioning.diff(components, provisioning.observe(connection, components))
-        provisioning.apply(connection, plan, components, print)
 
 
 @pytest.fixture(scope="module")
