@@ -33,6 +33,8 @@ def verify(
         written = Path(private) / "results.json"
         options = {"--target": target, "--inventory": inventory, "--component": component}
         arguments = [str(PROJECT / SPECS), "-q", "--no-header", "--tb=no", f"--results={written}"]
+        # The plugin that the specs' conftest.py loads is a module that this one has imported.
+        arguments += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
         arguments += [f"{name}={value}" for name, value in options.items() if value is not None]
         arguments += ["--intrusive"] if intrusive else []
         arguments += ["-n", str(workers)] if workers else []

@@ -35,6 +35,8 @@ SELECT json_build_object(
       'role', CASE WHEN setrole = 0 THEN '' ELSE pg_get_userbyid(setrole) END,
       'setting', setting)), '[]') FROM pg_db_role_setting, unnest(setconfig) AS setting),
   'archiver', (SELECT row_to_json(archiver) FROM pg_stat_archiver AS archiver),
+  'waiting', (SELECT extract(epoch FROM now() - min(modification))
+      FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
   'recovery', pg_is_in_recovery(),
   'version', current_setting('server_version'),
   'started', extract(epoch FROM pg_postmaster_start_time()))
@@ -109,7 +111,11 @@ class Override:
 
 @dataclass(frozen=True)
 class Archiver:
-    """Counts of archived and failed WAL files and the newest names, from pg_stat_archiver."""
+    """What pg_stat_archiver has counted since the statistics began (a crash resets them).
+
+    `waiting` is for how many seconds the oldest WAL file has been ready to be archived, None if
+    none is.
+    """
 
     archived: int
     last_archived: str | None
@@ -117,6 +123,7 @@ class Archiver:
     failed: int
     last_failed: str | None
     last_failed_time: str | None
+    waiting: float | None
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,7 @@ def _facts(data: dict[str, Any]) -> PostgresqlFacts:
             failed=int(archiver["failed_count"]),
             last_failed=archiver["last_failed_wal"],
             last_failed_time=archiver["last_failed_time"],
+            waiting=None if data["waiting"] is None else float(data["waiting"]),
         ),
         recovery=bool(data["recovery"]),
         version=str(data["version"]),

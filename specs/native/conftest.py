@@ -26,10 +26,10 @@ TUPLES = 2
 def quoted(text):
     return "'" + text.replace("\\\\", "\\\\\\\\").replace("'", "\\\\'") + "'"
 
-def connect(user, password, database):
+def connect(user, password, database, name="connect-infra"):
     client = pq.PQconnectdb(
-        "host=127.0.0.1 port=6432 connect_timeout=10 user=%s password=%s dbname=%s"
-        .replace("%s", "{}").format(user, quoted(password), database).encode()
+        "host=127.0.0.1 port=6432 connect_timeout=10 user={} password={} dbname={}"
+        " application_name={}".format(user, quoted(password), database, name).encode()
     )
     if pq.PQstatus(client) != 0:
         raise ConnectionError(pq.PQerrorMessage(client).decode().strip())
@@ -45,14 +45,14 @@ def ask(client, statement, column=0, row=0):
     return value
 
 def connected(admin):
-    # SHOW LISTS: the tenth row is used_clients, this console among them.
+    # This console is one of them.
     names = {ask(admin, "SHOW LISTS", 0, row): ask(admin, "SHOW LISTS", 1, row) for row in range(8)}
     return int(names["used_clients"])
 
 def main(payload):
     clients = []
-    def new():
-        clients.append(connect("connect", payload["password"], "connect"))
+    def new(name="connect-infra"):
+        clients.append(connect("connect", payload["password"], "connect", name))
         return clients[-1]
     try:
         return globals()[payload["what"]](payload, new)
@@ -75,7 +75,8 @@ def interleave(payload, new):
     return [first, ask(one, pid)]
 
 def leak(payload, new):
-    one, other = new(), new()
+    # Both name themselves, as drivers do: what a client never sent, the pooler can't restore.
+    one, other = new("one"), new("other")
     ask(one, "SET application_name TO 'connect-infra-probe'")
     ask(one, "BEGIN")
     ask(one, "SET LOCAL connect_infra.probe TO 'leaked'")
@@ -83,7 +84,7 @@ def leak(payload, new):
     seen = ask(other, "SHOW application_name"), ask(
         other, "SELECT coalesce(current_setting('connect_infra.probe', true), '')"
     )
-    return [ask(one, "SHOW application_name"), "".join(seen)]
+    return [ask(one, "SHOW application_name"), " ".join(seen)]
 
 def share(payload, new):
     opened = [new() for _ in range(payload["clients"])]
@@ -194,8 +195,9 @@ def redis_client(connection, secrets):
 # Server-side, so that the values don't travel; small steps, because a server evicts between
 # commands and not within a script.
 _FILL = """
+local value = string.rep('x', 1048576)
 for number = tonumber(ARGV[1]), tonumber(ARGV[1]) + tonumber(ARGV[2]) - 1 do
-  redis.call('SET', 'connect-infra:probe:' .. number, string.rep('x', 1048576), 'EX', 120)
+  redis.call('SET', 'connect-infra:probe:' .. number, value, 'EX', 120)
 end
 return 'OK'
 """
@@ -223,7 +225,7 @@ class Filling:
             try:
                 self.client.eval(_FILL, 0, self.written, self.STEP)
                 self.written += self.STEP
-            except redis.exceptions.ResponseError as refusal:
+            except redis.exceptions.OutOfMemoryError as refusal:
                 self.refusal = str(refusal)
 
     def present(self):

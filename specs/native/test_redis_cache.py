@@ -66,7 +66,7 @@ def test_nothing_is_written_to_disk(control, facts, found):
 
 
 @pytest.mark.intrusive
-@pytest.mark.controls("redis-cache.maxmemory", "redis-cache.maxmemory-policy")
+@pytest.mark.controls("redis-cache.maxmemory-policy")
 def test_the_cache_evicts_at_its_limit(control, expectations, filling, found):
     filled = filling("cache")
     assert filled.refusal == "", "the cache refuses writes at its limit"
@@ -78,7 +78,7 @@ def test_the_cache_evicts_at_its_limit(control, expectations, filling, found):
 
 
 @pytest.mark.intrusive
-@pytest.mark.controls("redis-cache.save", "redis-cache.appendonly")
+@pytest.mark.controls("redis-cache.save")
 def test_its_keys_do_not_survive_a_restart(control, redis_client, as_root, found):
     redis_client("cache").set("connect-infra:probe", "kept", ex=120)
     as_root(f"systemctl restart {UNIT}")

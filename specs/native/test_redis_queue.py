@@ -71,16 +71,16 @@ def test_nothing_was_ever_evicted(control, facts, found):
 
 
 @pytest.mark.intrusive
-@pytest.mark.controls("redis-queue.maxmemory", "redis-queue.maxmemory-policy")
+@pytest.mark.controls("redis-queue.maxmemory-policy")
 def test_the_queue_refuses_writes_at_its_limit_and_loses_nothing(control, filling, found):
     filled = filling("queue")
-    assert found(filled.refusal).startswith("OOM"), "the queue took more than its limit"
+    assert "maxmemory" in found(filled.refusal), "the queue took more than its limit"
     assert filled.present() >= filled.written > 0
     assert filled.client.info("stats")["evicted_keys"] == 0
 
 
 @pytest.mark.intrusive
-@pytest.mark.controls("redis-queue.appendonly", "redis-queue.appendfsync")
+@pytest.mark.controls("redis-queue.appendonly")
 def test_its_keys_survive_a_restart(control, redis_client, as_root, found):
     redis_client("queue").set("connect-infra:probe", "kept", ex=120)
     as_root(f"systemctl restart {UNIT}")

@@ -10,6 +10,8 @@ UNITS = {
     "stack.cache": "redis-cache.service",
     "stack.queue": "redis-queue.service",
 }
+PROMPT = 60
+"""Seconds within which a finished WAL file is archived; the documents allow the loss of 15 min."""
 PORTS = {"stack.pool": 6432, "stack.database": 5432, "stack.cache": 6379, "stack.queue": 6380}
 
 
@@ -61,7 +63,8 @@ def test_the_database_is_release_15_and_takes_writes(control, facts, found):
 def test_pgbackrest_takes_in_the_wal(control, facts, found):
     archiver = facts.postgresql.archiver
     assert facts.pgbackrest.code in {0, 2}, found(facts.pgbackrest.status)
-    assert found(archiver.archived) > 0, "no WAL file has been archived yet"
+    assert found(facts.pgbackrest.archives), "the repository holds no WAL"
+    assert (archiver.waiting or 0) < PROMPT, "a WAL file has been waiting to be archived"
     late = (archiver.last_failed_time or "") > (archiver.last_archived_time or "")
     assert not late, f"the last WAL file was not archived: {archiver.last_failed}"
 
