@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connect_infra.errors import ApplyError, PlanError
+from connect_infra.errors import ApplyError
 from connect_infra.transport import Connection
 from provisioning import way_in
 from provisioning.component import Component
@@ -188,7 +188,8 @@ class _Run:
                 break
             void = self._may_wait(answer["busy"], patience)
         if "failed" in answer:
-            raise self._failed(where, answer["failed"]["step"], answer["failed"]["message"])
+            failed = answer["failed"]
+            raise self._failed(where, failed["step"], failed["message"], failed["state"])
         self.held = True
         return answer
 
@@ -207,12 +208,12 @@ class _Run:
             time.sleep(1.0)
         return str(busy["token"])
 
-    def _failed(self, component: str, step: str, message: str) -> ApplyError:
+    def _failed(self, where: str, step: str, message: str, state: str = "") -> ApplyError:
         return ApplyError(
-            expected=f"{component}: to {step}",
+            expected=f"to {step} for {where}",
             found=message,
             where=self.connection.name,
-            remedy="the files of before are in use; correct the cause and apply again",
+            remedy=f"{state}{'; ' if state else ''}correct the cause and apply again",
         )
 
 
@@ -230,6 +231,3 @@ def _encode_activation(component: Component) -> dict[str, object] | None:
         "reload_enough": activation.reload_enough,
         "log": activation.log,
     }
-
-
-__all__ = ["PlanError", "apply"]

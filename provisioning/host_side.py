@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -48,10 +49,11 @@ class Refused(Exception):
     """A step that did not work: what it was, and the host's own words."""
 
     def __init__(self, step: str, message: str) -> None:
-        """Keep both."""
+        """Keep both; `state` says what the host is left with, once that is known."""
         super().__init__(step, message)
         self.step = step
         self.message = message
+        self.state = ""
 
 
 def main(request: Json) -> Json:
@@ -74,10 +76,16 @@ def main(request: Json) -> Json:
             if request["do"] == "take back":
                 return {"back": take_back(request["name"])}
             return change(request)
-    except Refused as refusal:
-        return {"failed": {"step": refusal.step, "message": refusal.message}}
     except OSError as problem:
-        return {"failed": {"step": "write on the host", "message": in_words(problem)}}
+        return failed(Refused("write on the host", in_words(problem)))
+    except Refused as refusal:
+        return failed(refusal)
+
+
+def failed(refusal: Refused) -> Json:
+    """A failure as the controller reads it."""
+    words = {"step": refusal.step, "message": refusal.message, "state": refusal.state}
+    return {"failed": words}
 
 
 def in_words(problem: OSError) -> str:
@@ -379,10 +387,10 @@ def change(request: Json) -> Json:
         take_effect(request, todo)
         if request["way_in"]:
             all_ensured(ensures)
-    except (Refused, OSError):
-        if not (request["way_in"] and take_back(request["name"])):
-            put_back(request)
-        raise
+    except OSError as problem:
+        raise undone(request, Refused("write on the host", in_words(problem))) from problem
+    except Refused as refusal:
+        raise undone(request, refusal) from refusal
     if not request["way_in"]:
         finish(request)
         all_ensured(ensures)
@@ -570,16 +578,18 @@ def take_effect(request: Json, todo: list[Json]) -> None:
     if any("/systemd/system/" in path for path in request["paths"]) or needs_reload(todo):
         must("read the units again", ["systemctl", "daemon-reload"])
     own = activation["unit"] if action else None
-    for resource in todo:
-        if resource["kind"] == "unit" and not resource["masked"]:
-            set_unit(resource, start=resource["name"] != own)
-    if action:
-        activate(activation, action)
-    if (action or todo) and request["verify"]:
-        try:
+    mark = log_mark(activation)
+    try:
+        for resource in todo:
+            if resource["kind"] == "unit" and not resource["masked"]:
+                set_unit(resource, start=resource["name"] != own)
+        if action:
+            activate(activation, action)
+        if (action or todo) and request["verify"]:
             must_shell("see the service work", request["verify"], {})
-        except Refused as refusal:
-            raise Refused(refusal.step, with_log(activation, refusal.message)) from refusal
+    except Refused as refusal:
+        said = what_it_said(activation, mark)
+        raise Refused(refusal.step, "\n".join([refusal.message, *said])) from refusal
 
 
 def needs_reload(todo: list[Json]) -> bool:
@@ -612,33 +622,60 @@ def activate(activation: Json, action: str) -> None:
         if not enough or shell(enough, {}, CHECK_SECONDS).returncode == 0:
             return
     run(["systemctl", "reset-failed", unit])
-    try:
-        must("restart " + unit, ["systemctl", "restart", unit])
-    except Refused as refusal:
-        raise Refused(refusal.step, with_log(activation, refusal.message)) from refusal
+    must("restart " + unit, ["systemctl", "restart", unit])
 
 
-def with_log(activation: Json | None, message: str) -> str:
-    """The message with the service's own last words."""
+TELLING = re.compile(r"fatal|error|hint|fail|can't|cannot|could not|invalid|denied|no such", re.I)
+"""Lines that say why, in the words of every service here; the rest of a log is chatter."""
+
+TELLING_LINES = 4
+
+
+def log_mark(activation: Json | None) -> Json:
+    """Where the service's log ends and what time it is, before it is activated."""
+    log = activation["log"] if activation else None
+    size = os.path.getsize(log) if log and os.path.isfile(log) else 0
+    return {"size": size, "time": time.time()}
+
+
+def what_it_said(activation: Json | None, mark: Json) -> list[str]:
+    """The telling lines that the service has logged since the mark, in its log or the journal."""
     if not activation:
-        return message
-    journal = run(
-        ["journalctl", "--no-pager", "-q", "-o", "cat", "-n", "15", "-u", activation["unit"]]
-    ).stdout
-    words = [message, journal.strip()]
-    log = activation["log"]
+        return []
+    log, lines = activation["log"], []
     if log and os.path.isfile(log):
         with open(log, "rb") as handle:
-            words.append(handle.read()[-1500:].decode("utf-8", "replace").strip())
-    return "\n".join(filter(None, words))
+            handle.seek(mark["size"])
+            lines = telling(handle.read().decode("utf-8", "replace"))
+    if lines:
+        return lines
+    since = ["--since", f"@{mark['time']:.6f}", "-u", activation["unit"]]
+    return telling(run(["journalctl", "--no-pager", "-q", "-o", "cat", *since]).stdout)
 
 
-def put_back(request: Json) -> None:
-    """Restore every kept file and let the service run with them again."""
+def telling(text: str) -> list[str]:
+    """The last few lines that say why, each once."""
+    lines = dict.fromkeys(line.strip() for line in text.splitlines() if TELLING.search(line))
+    return list(lines)[-TELLING_LINES:]
+
+
+def undone(request: Json, refusal: Refused) -> Refused:
+    """Put the old files back and let the service run with them; the refusal then says so."""
+    taken_back = request["way_in"] and take_back(request["name"])
+    if taken_back or put_back(request):
+        refusal.state = "what was there before is in use again"
+        finish(request)
+    else:
+        refusal.state = "the old files are back, but the service does not work with them either"
+    return refusal
+
+
+def put_back(request: Json) -> bool:
+    """Restore every kept file; returns whether the service works with them."""
     index = restore(request["name"]) if request["paths"] else {}
-    if index and request["activation"]:
-        run_again(request["activation"])
-    finish(request)
+    if not index or not request["activation"]:
+        return True
+    return run_again(request["activation"]["unit"], request["verify"])
 
 
 def restore(name: str) -> Json:
@@ -655,13 +692,17 @@ def restore(name: str) -> Json:
     return index
 
 
-def run_again(activation: Json) -> None:
-    """After the old files are back: the service runs with them, or is stopped if it had none."""
-    unit = activation["unit"]
+def run_again(unit: str, verify: str | None) -> bool:
+    """Restart a service with its old files, or stop one that had none."""
     run(["systemctl", "daemon-reload"])
     run(["systemctl", "reset-failed", unit])
-    loaded = look_units({unit: {"name": unit}})[unit]["load"] == "loaded"
-    run(["systemctl", "restart" if loaded else "stop", unit])
+    if look_units({unit: {"name": unit}})[unit]["load"] != "loaded":
+        run(["systemctl", "stop", unit])
+        return True
+    answer = run(["systemctl", "restart", unit])
+    if answer.returncode == 0 and verify:
+        answer = shell(verify, {}, CHANGE_SECONDS)
+    return answer.returncode == 0
 
 
 def ensure(resource: Json) -> None:
@@ -793,7 +834,15 @@ def must_shell(step: str, script: str, variables: dict[str, str]) -> None:
         raise Refused(step, words)
 
 
+POINTER = re.compile("See .systemctl status")
+"""systemctl's advice to look where the reader of our message is not."""
+
+WORDS = 1200
+"""How many characters of a failed command's output are passed on."""
+
+
 def last_words(answer: Answer) -> str:
     """The end of what a command said, or its exit code if it said nothing."""
-    words = "\n".join(filter(None, (answer.stderr.strip(), answer.stdout.strip())))
-    return words[-2000:] or f"exit code {answer.returncode}"
+    lines = (answer.stderr + "\n" + answer.stdout).splitlines()
+    words = "\n".join(line for line in lines if line.strip() and not POINTER.match(line))
+    return words[-WORDS:] or f"exit code {answer.returncode}"
