@@ -2,11 +2,15 @@
 
 from provisioning.component import Component, Context, ordered
 from provisioning.native import (
+    certificate,
     cron,
     host,
     layout,
+    nginx,
+    node,
     pgbackrest,
     pgbouncer,
+    pm2,
     postgresql,
     redis,
     scripts,
@@ -27,6 +31,11 @@ def components(ctx: Context) -> tuple[Component, ...]:
             pgbouncer.component(ctx),
             redis.cache(ctx),
             redis.queue(ctx),
+            node.component(ctx),
+            pm2.socket(ctx),
+            pm2.component(ctx),
+            certificate.component(ctx),
+            nginx.component(ctx),
             cron.component(ctx),
         )
     )

@@ -42,7 +42,6 @@ def component(ctx: Context) -> Component:
     resources: tuple[Resource, ...] = (
         Directory(home, 0o700, USER, USER),
         Directory(DROP_IN.rpartition("/")[0]),
-        File(TMPFILES, tmpfiles(ctx)),
         File(SERVICE, render("native/connect.service.j2", sections=unit_sections(ctx))),
         File(
             DROP_IN,
@@ -50,7 +49,6 @@ def component(ctx: Context) -> Component:
                 "native/connect.service.d.j2",
                 pm2_home=home,
                 socket=socket,
-                tmpfiles=TMPFILES,
                 directory=SOCKET_DIRECTORY,
                 config=CONFIG,
                 current=CURRENT,
@@ -76,11 +74,28 @@ def component(ctx: Context) -> Component:
             UNIT,
             reload_ok=True,
             # A reload brings a new environment; the list of processes is made at a start.
-            restart_on=frozenset({SERVICE, DROP_IN, TMPFILES, ECOSYSTEM}),
+            restart_on=frozenset({SERVICE, DROP_IN, ECOSYSTEM}),
             log=ctx.expected("pm2.error_file"),
         ),
-        after=("layout", "node", "pgbouncer", "redis-cache", "redis-queue"),
+        after=("connect.socket", "node", "pgbouncer", "redis-cache", "redis-queue"),
     )
+
+
+def socket(ctx: Context) -> Component:
+    """Where the application's socket is made: before the service, whose view of /run it is."""
+    path = ctx.expected("pm2.env.SOCKET_PATH")
+    content = render(
+        "native/connect.tmpfiles.j2",
+        directory=SOCKET_DIRECTORY,
+        user=USER,
+        web_user=ctx.expected("nginx.user"),
+        socket=path,
+        name=path.rpartition("/")[2],
+    )
+    # The + is the ACL.
+    made = f"ls -ld {SOCKET_DIRECTORY} | grep -q '^drwxr-xr-x+' && test -L {path}"
+    ensure = Ensure("directory of the socket", made, f"systemd-tmpfiles --create {TMPFILES}")
+    return Component("connect.socket", (File(TMPFILES, content), ensure), after=("layout",))
 
 
 def _patiently(command: str) -> str:
@@ -137,19 +152,6 @@ def environment(ctx: Context) -> bytes:
         if re.fullmatch(r"[A-Z][A-Z0-9_]*", expectation.key)
     }
     return render("native/env.production.j2", variables=variables)
-
-
-def tmpfiles(ctx: Context) -> bytes:
-    """The socket's directory, made at every boot and before every start."""
-    socket = ctx.expected("pm2.env.SOCKET_PATH")
-    return render(
-        "native/connect.tmpfiles.j2",
-        directory=SOCKET_DIRECTORY,
-        user=USER,
-        web_user=ctx.expected("nginx.user"),
-        socket=socket,
-        name=socket.rpartition("/")[2],
-    )
 
 
 def _of(ctx: Context, name: str) -> list[Expectation]:
