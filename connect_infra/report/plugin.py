@@ -47,6 +47,8 @@ UNUSABLE = 2
 
 NOTHING_ASSERTED = 1
 
+HYPOTHESIS = "hypothesispytest"
+
 OWN_SECRET = "(the target's own secret)"
 """Stands where an expected secret would: the documents print a placeholder there."""
 
@@ -201,6 +203,9 @@ def _leave_the_summary_to_us(config: pytest.Config) -> None:
         config.option.tbstyle = "no"
     if config.option.reportchars == "fE":
         config.option.reportchars = ""
+    # No spec uses hypothesis, and its summary takes longer than the specs: it imports all of it.
+    if config.pluginmanager.has_plugin(HYPOTHESIS):
+        config.pluginmanager.unregister(name=HYPOTHESIS)
 
 
 def _wanted(config: pytest.Config) -> bool:

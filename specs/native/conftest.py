@@ -7,7 +7,6 @@ libpq that PostgreSQL's own client brings there.
 import time
 
 import pytest
-import redis
 
 POOLER = """
 import ctypes
@@ -171,6 +170,8 @@ def dies_and_returns(as_root, eventually):
 @pytest.fixture
 def redis_client(connection, secrets):
     """Make a client of one of the two servers, by "cache" or "queue", through the connection."""
+    import redis  # only intrusive specs need it, and it takes a while
+
     opened = []
 
     def client(instance):
@@ -212,9 +213,10 @@ class Filling:
 
     STEP = 8
 
-    def __init__(self, client, limit):
-        """Prepare to fill a server whose limit is `limit` bytes."""
+    def __init__(self, client, limit, full):
+        """Prepare to fill a server of `limit` bytes, which raises `full` when it refuses more."""
         self.client = client
+        self.full = full
         self.most = limit // 2**20 + 64
         self.written = 0
         self.refusal = ""
@@ -225,7 +227,7 @@ class Filling:
             try:
                 self.client.eval(_FILL, 0, self.written, self.STEP)
                 self.written += self.STEP
-            except redis.exceptions.OutOfMemoryError as refusal:
+            except self.full as refusal:
                 self.refusal = str(refusal)
 
     def present(self):
@@ -241,11 +243,14 @@ class Filling:
 @pytest.fixture
 def filling(redis_client):
     """Fill a server up to its limit; what was put in is taken out at the end."""
+    from redis.exceptions import OutOfMemoryError
+
     made = []
 
     def fill(instance):
         client = redis_client(instance)
-        one = Filling(client, int(client.config_get("maxmemory")["maxmemory"]))
+        limit = int(client.config_get("maxmemory")["maxmemory"])
+        one = Filling(client, limit, OutOfMemoryError)
         made.append(one)
         one.fill()
         return one
