@@ -21,7 +21,7 @@ def fill(directory: Path) -> None:
     directory.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="connect-infra-npm-") as prefix:
         wanted = [f"{name}@{version}" for name, version in TOOLS.items()]
-        _npm("install", "--global", "--prefix", prefix, "--no-fund", "--no-audit", *wanted)
+        install(["--global", "--prefix", prefix, *wanted], what="PM2 and npm", where="base image")
         for name in TOOLS:
             _pack(Path(prefix, "lib/node_modules", name), directory / f"{name}.tgz")
 
@@ -42,20 +42,22 @@ def _pack(installed: Path, archive: Path) -> None:
     )
 
 
-def _npm(*arguments: str) -> None:
+def install(arguments: list[str], *, what: str, where: str) -> None:
+    """Run this machine's `npm install`; LabError when there is none, or when it fails."""
     if shutil.which("npm") is None:
         raise LabError(
-            expected="npm on this machine, to fetch PM2 for the lab's hosts",
+            expected=f"npm on this machine, to fetch {what}",
             found="none",
-            where="base image",
+            where=where,
             remedy="apt-get install npm, or run make setup",
         )
-    done = subprocess.run(["npm", *arguments], capture_output=True, text=True, check=False)
+    command = ["npm", "install", "--no-fund", "--no-audit", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if "npm ERR" in line or "error" in line]
         raise LabError(
-            expected="npm to fetch " + ", ".join(TOOLS),
+            expected=f"npm to fetch {what}",
             found=said[0] if said else f"exit code {done.returncode}",
-            where="base image",
+            where=where,
             remedy="see whether this machine's npm reaches its registry",
         )

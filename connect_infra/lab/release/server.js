@@ -31,16 +31,14 @@ const STOP_WITHIN_MS = 9500;
 const LISTEN_ATTEMPTS = 20;
 const CLIENT_GONE = new Set(['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE']);
 
-function log(what, error) {
-  const { message = '', code, stack } = error ?? {};
-  const known = error instanceof HttpError || code;
-  console.error(JSON.stringify({ what, message, code, stack: known ? undefined : stack }));
+function log(what, error, stack) {
+  console.error(JSON.stringify({ what, message: error?.message, code: error?.code, stack }));
 }
 
 function fail(context, res, path, error) {
   if (res.destroyed && CLIENT_GONE.has(error.code)) return;
   const status = error.status ?? 500;
-  if (status === 500) log(`request ${path}`, error);
+  if (status === 500) log(`request ${path}`, error, error.stack);
   if (res.headersSent) return res.destroy();
   const message = status === 500 ? 'something went wrong on our side' : error.message;
   if (path.startsWith('/api/')) return sendJson(res, status, { error: message, ...error.body });
@@ -132,6 +130,7 @@ async function stop(context, servers) {
 function services(config) {
   const metrics = new Metrics();
   const client = queueClient(config.queueUrl, log);
+  let told = false;
   const context = {
     config, metrics,
     db: new Database(config.databaseUrl, log),
@@ -139,11 +138,13 @@ function services(config) {
     queue: new Queue(client),
     stopping: false,
     // Without Redis the sums stand still and what is new is kept for later.
-    report: () => metrics.report(client, `connect:metrics:${config.scope}`)
-      .catch((error) => log('metrics not reported', error)),
+    report: () => metrics.report(client, `connect:metrics:${config.scope}`).then(
+      () => { told = false; },
+      (error) => { if (!told) log('metrics not reported', error); told = true; }),
   };
   if (config.worker) {
-    const name = `${config.scope}:${process.pid}`;
+    // The same name after a reload, so that names do not pile up in the consumer group.
+    const name = `${config.scope}:${config.instance}`;
     context.worker = new Worker({
       ...context, name, log, blocking: blockingClient(config.queueUrl, log) });
   }

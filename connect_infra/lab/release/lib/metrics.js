@@ -4,6 +4,8 @@
 // one hash of the queue's Redis. A sum never falls, not even when Redis comes back with an older
 // state: each report carries the largest sums its process has seen, as floors.
 
+const { ready } = require('./redis');
+
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, Infinity];
 const DURATION = 'http_request_duration_seconds';
 const COUNTERS = {
@@ -26,6 +28,8 @@ return redis.call('HGETALL', KEYS[1])`;
 const labels = (pairs) => pairs.map(([name, value]) => `${name}="${value}"`).join(',');
 const bound = (le) => (le === Infinity ? '+Inf' : String(le));
 
+const bucket = (seconds) => bound(BUCKETS.find((limit) => seconds <= limit));
+
 class Metrics {
   #unreported = new Map();
   #sums = new Map();
@@ -40,8 +44,7 @@ class Metrics {
     const where = [['method', method], ['route', route]];
     this.count('http_requests_total', 1, [...where, ['status', status]]);
     this.count(`${DURATION}_sum`, seconds, where);
-    const le = BUCKETS.find((limit) => seconds <= limit);
-    this.count(`${DURATION}_bucket`, 1, [...where, ['le', bound(le)]]);
+    this.count(`${DURATION}_bucket`, 1, [...where, ['le', bucket(seconds)]]);
   }
 
   /** Adds what is unreported to the sums in Redis; on failure it stays unreported. */
@@ -52,7 +55,7 @@ class Metrics {
       const fields = new Set([...this.#sums.keys(), ...sent.keys()]);
       const args = [...fields].flatMap(
         (field) => [field, this.#sums.get(field) ?? 0, sent.get(field) ?? 0]);
-      const pairs = await redis.eval(REPORT, 1, key, ...args);
+      const pairs = await ready(redis).eval(REPORT, 1, key, ...args);
       const sums = Array.from({ length: pairs.length / 2 },
         (_, i) => [pairs[2 * i], Number(pairs[2 * i + 1])]);
       this.#sums = new Map(sums.sort(([left], [right]) => (left < right ? -1 : 1)));
@@ -64,32 +67,37 @@ class Metrics {
 
   /** The sums last seen, in Prometheus' text format. */
   render() {
-    const lines = [];
-    for (const [name, help] of Object.entries(COUNTERS)) {
-      lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} counter`);
-      const series = [...this.#sums].filter(([field]) => field.split('{')[0] === name);
-      // A counter that starts at its first event hides that event from increase().
-      if (!series.length && name !== 'http_requests_total') series.push([name, 0]);
-      lines.push(...series.map(([field, sum]) => `${field} ${sum}`));
-    }
-    return [...lines, ...this.#histogram(), ''].join('\n');
-  }
-
-  #histogram() {
-    const lines = [`# HELP ${DURATION} Time to answer a request`, `# TYPE ${DURATION} histogram`];
-    for (const [field, total] of this.#sums) {
-      if (!field.startsWith(`${DURATION}_sum`)) continue;
-      const where = field.slice(`${DURATION}_sum{`.length, -1);
-      let count = 0;
-      for (const le of BUCKETS) {
-        const bucket = `${DURATION}_bucket{${where},le="${bound(le)}"}`;
-        count += this.#sums.get(bucket) ?? 0;
-        lines.push(`${bucket} ${count}`);
-      }
-      lines.push(`${field} ${total}`, `${DURATION}_count{${where}} ${count}`);
-    }
-    return lines;
+    return expose(this.#sums);
   }
 }
 
-module.exports = { Metrics };
+/** Counters and the histogram, from sums by their series, in Prometheus' text format. */
+function expose(sums) {
+  const lines = [];
+  for (const [name, help] of Object.entries(COUNTERS)) {
+    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} counter`);
+    const series = [...sums].filter(([field]) => field.split('{')[0] === name);
+    // A counter that starts at its first event hides that event from increase().
+    if (!series.length && name !== 'http_requests_total') series.push([name, 0]);
+    lines.push(...series.map(([field, sum]) => `${field} ${sum}`));
+  }
+  return [...lines, ...histogram(sums), ''].join('\n');
+}
+
+function histogram(sums) {
+  const lines = [`# HELP ${DURATION} Time to answer a request`, `# TYPE ${DURATION} histogram`];
+  for (const [field, total] of sums) {
+    if (!field.startsWith(`${DURATION}_sum`)) continue;
+    const where = field.slice(`${DURATION}_sum{`.length, -1);
+    let count = 0;
+    for (const le of BUCKETS) {
+      const series = `${DURATION}_bucket{${where},le="${bound(le)}"}`;
+      count += sums.get(series) ?? 0;
+      lines.push(`${series} ${count}`);
+    }
+    lines.push(`${field} ${total}`, `${DURATION}_count{${where}} ${count}`);
+  }
+  return lines;
+}
+
+module.exports = { Metrics, bucket, expose };

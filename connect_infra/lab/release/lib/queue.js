@@ -3,6 +3,8 @@
 // removed only after its work is done; one whose worker died is taken over after IDLE_MS, and one
 // that was taken over DELIVERIES times is put aside on the dead stream.
 
+const { ready } = require('./redis');
+
 const STREAM = 'connect:jobs';
 const DEAD = 'connect:jobs:dead';
 const GROUP = 'workers';
@@ -23,19 +25,20 @@ class Queue {
   }
 
   /** The id of the accepted job. */
-  add(kind, payload) {
-    return this.client.xadd(STREAM, '*', 'kind', kind, 'payload', JSON.stringify(payload));
+  async add(kind, payload) {
+    return ready(this.client).xadd(STREAM, '*', 'kind', kind, 'payload', JSON.stringify(payload));
   }
 
   /** Jobs not yet finished (waiting or running) and jobs given up. */
   async depth() {
-    const [unfinished, dead] = await Promise.all([this.client.xlen(STREAM), this.client.xlen(DEAD)]);
+    const client = ready(this.client);
+    const [unfinished, dead] = await Promise.all([client.xlen(STREAM), client.xlen(DEAD)]);
     return { unfinished, dead };
   }
 
   /** Makes the group; calling it again is fine. */
   async prepare() {
-    await this.client.xgroup('CREATE', STREAM, GROUP, '0', 'MKSTREAM').catch((error) => {
+    await ready(this.client).xgroup('CREATE', STREAM, GROUP, '0', 'MKSTREAM').catch((error) => {
       if (!error.message.startsWith('BUSYGROUP')) throw error;
     });
   }
@@ -69,12 +72,8 @@ class Queue {
     return this.client.multi().xack(STREAM, GROUP, job.id).xdel(STREAM, job.id).exec();
   }
 
-  leave(consumer) {
-    return this.client.xgroup('DELCONSUMER', STREAM, GROUP, consumer);
-  }
-
-  ping() {
-    return this.client.ping();
+  async ping() {
+    await ready(this.client).ping();
   }
 
   close() {

@@ -29,6 +29,12 @@ function connect(url, log, options) {
   return client;
 }
 
+/** The client, if a command would reach its server now. */
+function ready(client) {
+  if (client.status !== 'ready') throw new Error('not connected');
+  return client;
+}
+
 const queueClient = (url, log) => connect(url, log, { commandTimeout: QUEUE_TIMEOUT_MS });
 // Waits on the server for seconds at a time, so it has no time-out of its own.
 const blockingClient = (url, log) => connect(url, log, {});
@@ -57,8 +63,8 @@ class Cache {
     return answer.catch(() => undefined);
   }
 
-  ping() {
-    return this.client.ping();
+  async ping() {
+    await ready(this.client).ping();
   }
 
   close() {
@@ -66,4 +72,4 @@ class Cache {
   }
 }
 
-module.exports = { Cache, blockingClient, matchesKey, queueClient };
+module.exports = { Cache, blockingClient, matchesKey, queueClient, ready };

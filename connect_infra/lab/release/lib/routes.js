@@ -114,13 +114,15 @@ async function upload(context, { req, res, query }) {
   sendJson(res, 201, { url: `/uploads/${name}` });
 }
 
+function queueAway(error) {
+  throw new HttpError(503, `the queue does not answer: ${error.message}`);
+}
+
 async function enqueue({ queue }, res, kind, payload) {
   if (!Object.hasOwn(KINDS, kind)) {
     throw new HttpError(400, `kind: expected one of ${Object.keys(KINDS).join(', ')}`);
   }
-  const id = await queue.add(kind, payload).catch((error) => {
-    throw new HttpError(503, `the queue did not take the job: ${error.message}`);
-  });
+  const id = await queue.add(kind, payload).catch(queueAway);
   sendJson(res, 202, { id });
 }
 
@@ -134,6 +136,10 @@ async function addScrape({ queue }, { req, res }) {
   const body = await readJson(req);
   text(body, 'agency');
   await enqueue({ queue }, res, 'scrape', body);
+}
+
+async function showDepth({ queue }, { res }) {
+  sendJson(res, 200, await queue.depth().catch(queueAway));
 }
 
 async function showJob({ db }, { res, params }) {
@@ -211,7 +217,7 @@ const ROUTES = [
   route('GET /_next/static/:name', ({ config }, { res, params }) =>
     sendFile(res, path.join(config.root, 'static'), params.name, STATIC_TYPES)),
   route('POST /api/jobs', addJob),
-  route('GET /api/jobs', async ({ queue }, { res }) => sendJson(res, 200, await queue.depth())),
+  route('GET /api/jobs', showDepth),
   route('GET /api/jobs/:id', showJob),
   route('POST /api/scrapes', addScrape),
   route('POST /api/ledger', addElement),

@@ -37,6 +37,7 @@ const KINDS = {
 
 class Worker {
   #stopping = false;
+  #said = '';
   #done = Promise.resolve();
 
   constructor({ queue, blocking, db, cache, metrics, log, name }) {
@@ -70,10 +71,15 @@ class Worker {
       } catch (error) {
         // Redis is away, or came back without the group: begin again. A failed job stays pending.
         prepared = false;
-        this.log('worker', error);
+        this.#say(error);
         await sleep(RETRY_MS);
       }
     }
+  }
+
+  #say(error) {
+    if (error.message !== this.#said) this.log('worker', error);
+    this.#said = error.message;
   }
 
   async #run(job) {
@@ -85,6 +91,7 @@ class Worker {
        ON CONFLICT (id) DO UPDATE SET runs = job_runs.runs + 1, "finishedAt" = now()`,
       [job.id, job.kind]);
     await this.queue.finished(job);
+    this.#said = '';
   }
 }
 
