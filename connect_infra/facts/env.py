@@ -22,6 +22,22 @@ PATH = "/opt/connect/shared/config/.env.production"
 PLAIN = ("NODE_ENV", "PORT", "SOCKET_PATH")
 """Variables whose values are no secrets and are shown as they are."""
 
+SECRET = (
+    "DATABASE_URL",
+    "REDIS_CACHE_URL",
+    "REDIS_QUEUE_URL",
+    "JWT_SECRET",
+    "ENCRYPTION_KEY",
+    "KAKAO_CLIENT_ID",
+    "KAKAO_CLIENT_SECRET",
+    "NAVER_CLIENT_ID",
+    "NAVER_CLIENT_SECRET",
+    "TOSS_CLIENT_KEY",
+    "TOSS_SECRET_KEY",
+    "SENTRY_DSN",
+)
+"""Variables that are or hold a secret (document A, 6.2). Others are nobody's business here."""
+
 PASSWORD_OF = {
     "DATABASE_URL": "POSTGRES_PASSWORD",
     "REDIS_CACHE_URL": "REDIS_CACHE_PASSWORD",
@@ -33,7 +49,7 @@ PASSWORD_OF = {
 # are those of document A (3.3, 3.4, 6.2): `your_…`, `…_here`, and its sample passwords.
 JUDGE = f"""
 import hmac, json, os, pathlib, re
-PLAIN, PASSWORD_OF = {PLAIN!r}, {PASSWORD_OF!r}
+PLAIN, SECRET, PASSWORD_OF = {PLAIN!r}, {SECRET!r}, {PASSWORD_OF!r}
 PASSWORD = re.compile(r"(?<=://)([^:@/]*):([^@]*)@")
 SAMPLE = re.compile(r"your_.*|.*_here|(cache_|queue_|secure_.*)?password|.*_chars_minimum")
 def secret_of(name, value):
@@ -44,6 +60,8 @@ def secret_of(name, value):
 def judge(environment):
     told = {{}}
     for name, value in environment.items():
+        if name not in PLAIN + SECRET:
+            continue
         value, secret = str(value), secret_of(name, str(value))
         shown = value if name in PLAIN else "<set>" if value else "<empty>"
         if PASSWORD.search(value):

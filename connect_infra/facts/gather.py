@@ -6,7 +6,23 @@ from importlib import resources
 from typing import Any
 
 from connect_infra.errors import ObservationError
-from connect_infra.facts import cron, host, layout, pgbackrest, pgbouncer, postgresql, redis, units
+from connect_infra.facts import (
+    connect_service,
+    cron,
+    env,
+    fail2ban,
+    host,
+    layout,
+    nginx,
+    pgbackrest,
+    pgbouncer,
+    pm2,
+    postgresql,
+    redis,
+    sshd,
+    ufw,
+    units,
+)
 from connect_infra.facts.base import FactModule, Output
 from connect_infra.transport import Connection
 
@@ -19,6 +35,13 @@ MODULES: tuple[FactModule, ...] = (
     redis,
     pgbackrest,
     cron,
+    sshd,
+    ufw,
+    fail2ban,
+    nginx,
+    pm2,
+    connect_service,
+    env,
 )
 """Every subsystem that is looked at."""
 
@@ -101,3 +124,38 @@ class Facts:
     def cron(self) -> cron.CronFacts:
         """The jobs that cron runs."""
         return cron.parse(self.outputs(cron.NAME))
+
+    @cached_property
+    def sshd(self) -> sshd.SshdFacts:
+        """The running sshd."""
+        return sshd.parse(self.outputs(sshd.NAME))
+
+    @cached_property
+    def ufw(self) -> ufw.UfwFacts:
+        """The firewall, as ufw says and as the kernel has it."""
+        return ufw.parse(self.outputs(ufw.NAME))
+
+    @cached_property
+    def fail2ban(self) -> fail2ban.Fail2banFacts:
+        """The running fail2ban."""
+        return fail2ban.parse(self.outputs(fail2ban.NAME))
+
+    @cached_property
+    def nginx(self) -> nginx.NginxFacts:
+        """nginx' configuration as loaded, and its processes."""
+        return nginx.parse(self.outputs(nginx.NAME))
+
+    @cached_property
+    def pm2(self) -> pm2.Pm2Facts:
+        """PM2's daemon and the application's processes."""
+        return pm2.parse(self.outputs(pm2.NAME))
+
+    @cached_property
+    def connect_service(self) -> connect_service.ConnectServiceFacts:
+        """connect.service, as systemd and as the kernel have it."""
+        return connect_service.parse(self.outputs(connect_service.NAME))
+
+    @cached_property
+    def env(self) -> env.EnvFacts:
+        """The application's environment file."""
+        return env.parse(self.outputs(env.NAME))

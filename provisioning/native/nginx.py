@@ -104,7 +104,19 @@ def site_file(ctx: Context) -> bytes:
             one for one in https if "add_header" in body(ctx, "nginx-site-https", f"server > {one}")
         ],
         headers_file=HEADERS,
+        kept_alive=lambda location: kept_alive(
+            body(ctx, "nginx-site-https", f"server > {location}")
+        ),
     )
+
+
+def kept_alive(documented: str) -> list[str]:
+    """What a location lacks so that its requests don't close the connections kept for others."""
+    needed = {
+        "proxy_http_version ": "proxy_http_version 1.1;",
+        "proxy_set_header Connection ": 'proxy_set_header Connection "";',
+    }
+    return [line for start, line in needed.items() if start not in documented]
 
 
 def body(ctx: Context, name: str, path: str, without: Sequence[str] = ()) -> str:
