@@ -4,6 +4,7 @@ from provisioning.component import Component, Context, ordered
 from provisioning.native import (
     certificate,
     cron,
+    fail2ban,
     host,
     layout,
     nginx,
@@ -15,6 +16,8 @@ from provisioning.native import (
     redis,
     scripts,
     shared_config,
+    sshd,
+    ufw,
 )
 
 
@@ -37,5 +40,8 @@ def components(ctx: Context) -> tuple[Component, ...]:
             certificate.component(ctx),
             nginx.component(ctx),
             cron.component(ctx),
+            sshd.component(ctx),
+            ufw.component(ctx),
+            fail2ban.component(ctx),
         )
     )
