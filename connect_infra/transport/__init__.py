@@ -8,6 +8,7 @@ __all__ = ["Completed", "Connection", "connect"]
 
 def connect(target: Target) -> Connection:
     """Open the one connection to a target; TransportError when that can't be done."""
+    # Imported here because paramiko and docker take longer to import than to connect.
     if target.way == "ssh":
         from connect_infra.transport.ssh import SshConnection
 

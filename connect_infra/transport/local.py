@@ -1,40 +1,55 @@
 """This machine itself as the host."""
 
 import os
+import signal
+import socket
 import subprocess
+from contextlib import suppress
 
-from connect_infra.errors import CommandTimedOut
-from connect_infra.transport.base import Channel, Completed, Connection
+from connect_infra.errors import CommandFailed
+from connect_infra.transport.base import Completed, Connection
+from connect_infra.transport.relay import CHUNK, Channel
 
 
 class LocalConnection(Connection):
     """Commands are processes of this machine."""
 
+    def __init__(self, name: str) -> None:
+        """Nothing needs to be opened."""
+        super().__init__(name, root=os.geteuid() == 0)
+
     def execute(self, argv: list[str], stdin: bytes, timeout: float) -> Completed:
-        """Run a command here."""
-        if argv[:2] == ["sudo", "-n"] and os.geteuid() == 0:
-            argv = argv[2:]
+        """Run a command here, in a process group of its own."""
         try:
-            done = subprocess.run(
-                argv, input=stdin, capture_output=True, timeout=timeout, check=False
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
             )
-        except subprocess.TimeoutExpired:
-            raise CommandTimedOut(
-                expected=f"a command to end within {timeout:g} s",
-                found="it still ran and was ended",
-                where=self.name,
-                remedy="look at this machine's load and disks",
-            ) from None
         except FileNotFoundError as missing:
             return Completed(127, "", f"{argv[0]}: {missing.strerror}")
-        decoded = (out.decode(errors="backslashreplace") for out in (done.stdout, done.stderr))
-        return Completed(done.returncode, *decoded)
+        except OSError as problem:
+            raise CommandFailed(
+                expected="a command that can be started",
+                found=problem.strerror or str(problem),
+                where=self.name,
+                remedy="look at this machine's limits and memory",
+            ) from None
+        with process:
+            try:
+                stdout, stderr = process.communicate(stdin, timeout)
+            except subprocess.TimeoutExpired:
+                raise self._timed_out(timeout) from None
+            finally:
+                if process.returncode is None:
+                    _kill_group(process)
+        return Completed.of(process.returncode, stdout, stderr)
 
     def open_channel(self, argv: list[str]) -> Channel:
         """Start a command here."""
-        return _ProcessChannel(
-            subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        )
+        return _ProcessChannel(argv)
 
     def again(self) -> Connection:
         """There is no login to make: another connection to this machine."""
@@ -44,23 +59,34 @@ class LocalConnection(Connection):
         """Nothing is held open."""
 
 
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """A script's children are in its group; what runs as root by sudo, `timeout` ends."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 class _ProcessChannel(Channel):
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._stdin, self._stdout = process.stdin, process.stdout
+    """A socket pair serves as both of the command's ends: either direction can end alone."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self._ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                argv, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL
+            )
 
     def send(self, data: bytes) -> None:
-        self._stdin.write(data)
-        self._stdin.flush()
+        self._ours.sendall(data)
 
     def receive(self) -> bytes:
-        return os.read(self._stdout.fileno(), 65536)
+        return self._ours.recv(CHUNK)
 
     def finish(self) -> None:
-        self._stdin.close()
+        self._ours.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
+        with suppress(OSError):  # the other side is gone already
+            self._ours.shutdown(socket.SHUT_RDWR)
+        self._ours.close()

@@ -1,35 +1,53 @@
 """SSH by fabric and paramiko: one connection, strict host keys, time limits on everything."""
 
+import logging
+import shlex
+import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import fabric
 import paramiko
+from paramiko.hostkeys import InvalidHostKey
 
 from connect_infra.errors import (
     AuthenticationRefused,
-    CommandTimedOut,
+    CommandFailed,
     HostKeyMismatch,
     HostUnreachable,
+    TransportError,
 )
 from connect_infra.targets import Target
-from connect_infra.transport.base import Channel, Completed, Connection, command_line
+from connect_infra.transport.base import Completed, Connection
+from connect_infra.transport.relay import Channel
 
-CONNECT_LIMIT = 10
-"""Seconds for the connection, the banner and the login, each."""
+CONNECT_LIMIT = 10.0
+"""Seconds for the connection, the banner and the login, each; and for a new session."""
+
+KEEPALIVE = 15
+"""Seconds between signs of life on an idle connection."""
 
 WINDOW = 2**22
 """Bytes that a channel may have on the way."""
+
+# paramiko logs what it also raises, with a traceback; without a handler that reaches the terminal.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 class SshConnection(Connection):
     """One SSH connection; each command is a session on it."""
 
     def __init__(self, target: Target) -> None:
-        """Log in, or raise HostUnreachable, HostKeyMismatch or AuthenticationRefused."""
-        super().__init__(f"{target.name} ({target.user}@{target.host}:{target.port})")
+        """Log in, or raise HostUnreachable, HostKeyMismatch or AuthenticationRefused.
+
+        Only the target's own key is offered, and only a host key on file is accepted.
+        """
+        name = f"{target.name} ({target.user}@{target.host}:{target.port})"
+        super().__init__(name, root=target.user == "root")
         self._target = target
+        self._known_hosts = target.known_hosts or Path.home() / ".ssh" / "known_hosts"
         self._fabric = fabric.Connection(
             target.host,
             user=target.user,
@@ -37,95 +55,109 @@ class SshConnection(Connection):
             config=fabric.Config(overrides={"load_ssh_configs": False}, lazy=True),
             connect_timeout=CONNECT_LIMIT,
             connect_kwargs={
-                "key_filename": str(target.key),
+                "pkey": self._key(),
                 "look_for_keys": False,
                 "allow_agent": False,
                 "banner_timeout": CONNECT_LIMIT,
                 "auth_timeout": CONNECT_LIMIT,
             },
         )
-        client = self._fabric.client
-        client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        client.get_host_keys().clear()
-        client.load_host_keys(str(target.known_hosts))
+        self._load_host_keys()
         self._login()
 
-    def _login(self) -> None:
-        target = self._target
+    def _key(self) -> paramiko.PKey:
+        path = self._target.key
         try:
-            self._fabric.client.connect(
-                target.host,
-                port=target.port,
-                username=target.user,
-                timeout=CONNECT_LIMIT,
-                **self._fabric.connect_kwargs,
-            )
-        except (paramiko.BadHostKeyException, paramiko.SSHException) as problem:
-            raise self._explained(problem) from None
-        except (OSError, EOFError) as problem:
+            if path is None:
+                raise OSError("no key in the inventory")
+            return paramiko.PKey.from_path(path)
+        except (OSError, TypeError, ValueError, paramiko.SSHException) as problem:
+            raise AuthenticationRefused(
+                expected=f"a private key without a passphrase at {path}" if path else "a `key`",
+                found=str(problem) or type(problem).__name__,
+                where=self.name,
+                remedy="correct the target's `key` in the inventory",
+            ) from None
+
+    def _load_host_keys(self) -> None:
+        client = self._fabric.client
+        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        try:
+            client.load_host_keys(str(self._known_hosts))
+        except (OSError, ValueError, InvalidHostKey) as problem:
+            raise self._wrong_host_key(str(problem)) from None
+
+    def _login(self) -> None:
+        try:
+            self._fabric.open()
+        except paramiko.BadHostKeyException as problem:
+            found = f"another {problem.key.get_name()} key: {problem.key.fingerprint}"
+            raise self._wrong_host_key(found) from None
+        except paramiko.AuthenticationException as problem:
+            raise self._refused(problem) from None
+        except (OSError, EOFError, paramiko.SSHException) as problem:
+            if "not found in known_hosts" in str(problem):
+                raise self._wrong_host_key("no key for this host and port in it") from None
             raise HostUnreachable(
-                expected="an SSH server",
+                expected=f"an SSH server that answers within {CONNECT_LIMIT:g} s",
                 found=str(problem) or type(problem).__name__,
                 where=self.name,
                 remedy="check host and port in the inventory, and that the host is up",
             ) from None
-        transport = self._fabric.client.get_transport()
-        transport.set_keepalive(15)
+        self._fabric.transport.set_keepalive(KEEPALIVE)
+        self._fabric.transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def _explained(self, problem: paramiko.SSHException) -> Exception:
-        unknown = "not found in known_hosts" in str(problem)
-        if isinstance(problem, paramiko.BadHostKeyException) or unknown:
-            return HostKeyMismatch(
-                expected=f"the host key on file in {self._target.known_hosts}",
-                found="a host that is not in it" if unknown else "another key",
-                where=self.name,
-                remedy="find out why; add the key only when you know that it is the host's own",
-            )
-        if isinstance(problem, paramiko.AuthenticationException):
-            return AuthenticationRefused(
-                expected=f"the key {self._target.key} to be accepted",
-                found="refused",
-                where=self.name,
-                remedy="check user and key in the inventory, and authorized_keys on the host",
-            )
-        return HostUnreachable(
-            expected="an SSH server that speaks in time",
-            found=str(problem),
+    def _wrong_host_key(self, found: str) -> HostKeyMismatch:
+        return HostKeyMismatch(
+            expected=f"the host's key in {self._known_hosts}",
+            found=found,
             where=self.name,
-            remedy="check port and sshd",
+            remedy="find out why; put a key into that file only when you know it is the host's own",
+        )
+
+    def _refused(self, problem: paramiko.AuthenticationException) -> AuthenticationRefused:
+        return AuthenticationRefused(
+            expected=f"user {self._target.user} to be let in with the key {self._target.key}",
+            found=str(problem).rstrip(".") or "a refusal",
+            where=self.name,
+            remedy="check user and key in the inventory, and authorized_keys on the host",
         )
 
     def execute(self, argv: list[str], stdin: bytes, timeout: float) -> Completed:
         """Run a command in a session of its own."""
-        channel = self._session()
-        channel.settimeout(timeout)
         deadline = time.monotonic() + timeout
+        session = self._session()
+        stdout: list[bytes] = []
+        stderr: list[bytes] = []
+        threads = [
+            threading.Thread(target=work, args=(session, *rest), daemon=True)
+            for work, *rest in (
+                (_start, shlex.join(argv), stdin),
+                (_drain, session.recv, stdout),
+                (_drain, session.recv_stderr, stderr),
+            )
+        ]
         try:
-            channel.exec_command(command_line(argv))
-            writer = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
-            writer.start()
-            stdout, stderr = _drain(channel, deadline)
-            code = channel.recv_exit_status()
-        except TimeoutError:
-            raise CommandTimedOut(
-                expected=f"a command to end within {timeout:g} s",
-                found="it still runs",
-                where=self.name,
-                remedy="look at the host's load and disks",
-            ) from None
-        except (OSError, EOFError, paramiko.SSHException) as problem:
-            raise self._lost(problem) from None
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            ended = session.status_event.wait(max(0.0, deadline - time.monotonic()))
+            if not ended or any(thread.is_alive() for thread in threads):
+                raise self._timed_out(timeout)
         finally:
-            channel.close()
-        if code == -1:
-            raise self._lost(EOFError("the connection ended before the command"))
-        decoded = (out.decode(errors="backslashreplace") for out in (stdout, stderr))
-        return Completed(code, *decoded)
+            session.close()
+        if session.exit_status == -1:
+            raise self._without_exit_code()
+        return Completed.of(session.exit_status, b"".join(stdout), b"".join(stderr))
 
     def open_channel(self, argv: list[str]) -> Channel:
         """Start a command in a session of its own."""
         session = self._session()
-        session.exec_command(command_line(argv))
+        try:
+            session.exec_command(shlex.join(argv))
+        except (OSError, EOFError, paramiko.SSHException) as problem:
+            raise self._lost(problem) from None
         return _SshChannel(session)
 
     def again(self) -> Connection:
@@ -134,20 +166,30 @@ class SshConnection(Connection):
 
     def close(self) -> None:
         """End the connection."""
-        self._fabric.client.close()
-
-    @property
-    def client(self) -> Any:
-        """The paramiko client, for what speaks to it directly (testinfra)."""
-        return self._fabric.client
+        self._fabric.close()
 
     def _session(self) -> Any:
         try:
-            return self._fabric.client.get_transport().open_session(
-                window_size=WINDOW, timeout=CONNECT_LIMIT
-            )
-        except (OSError, EOFError, AttributeError, paramiko.SSHException) as problem:
+            return self._fabric.transport.open_session(window_size=WINDOW, timeout=CONNECT_LIMIT)
+        except paramiko.ChannelException as problem:
+            raise TransportError(
+                expected="one more session on the connection",
+                found=f"a refusal: {problem.text}",
+                where=self.name,
+                remedy="use fewer streams at once, or raise MaxSessions in the host's sshd_config",
+            ) from None
+        except (OSError, EOFError, paramiko.SSHException) as problem:
             raise self._lost(problem) from None
+
+    def _without_exit_code(self) -> TransportError:
+        if not self._fabric.transport.is_active():
+            return self._lost(EOFError("the connection ended before the command"))
+        return CommandFailed(
+            expected="the command to end with an exit code",
+            found="that the host refused it or a signal ended it",
+            where=self.name,
+            remedy="look at the host's log (sshd, out of memory)",
+        )
 
     def _lost(self, problem: Exception) -> HostUnreachable:
         return HostUnreachable(
@@ -158,41 +200,18 @@ class SshConnection(Connection):
         )
 
 
-def _feed(channel: Any, data: bytes) -> None:
+def _start(session: Any, line: str, stdin: bytes) -> None:
     try:
-        channel.sendall(data)
-        channel.shutdown_write()
-    except (OSError, EOFError):
-        return  # the command ended without reading; its exit code says how
+        session.exec_command(line)
+        session.sendall(stdin)
+        session.shutdown_write()
+    except (OSError, EOFError, paramiko.SSHException):
+        return  # the command ended without reading all, or never began: its exit code says which
 
 
-def _drain(channel: Any, deadline: float) -> tuple[bytes, bytes]:
-    """Read both outputs to their end; TimeoutError past the deadline."""
-    errors: list[bytes] = []
-
-    def read_errors() -> None:
-        while data := channel.recv_stderr(WINDOW):
-            errors.append(data)
-
-    reader = threading.Thread(target=read_errors, daemon=True)
-    reader.start()
-    output: list[bytes] = []
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        channel.settimeout(left)
-        try:
-            data = channel.recv(WINDOW)
-        except TimeoutError:
-            raise TimeoutError from None
-        if not data:
-            break
-        output.append(data)
-    reader.join(max(0.1, deadline - time.monotonic()))
-    if not channel.status_event.wait(max(0.1, deadline - time.monotonic())):
-        raise TimeoutError
-    return b"".join(output), b"".join(errors)
+def _drain(_: Any, receive: Any, into: list[bytes]) -> None:
+    while data := receive(WINDOW):
+        into.append(data)
 
 
 class _SshChannel(Channel):
