@@ -28,6 +28,9 @@ COMMANDS: Mapping[str, str] = {
     "command": f"cd / && runuser -u postgres -- pgbackrest --stanza={STANZA} help backup",
 }
 
+_CURRENT = re.compile(
+    r"^ {2}--([a-z0-9-]+) .*?\[current(?:ly)?=(.*?)(?:, default=[^\]]*)?\]", re.MULTILINE
+)
 _SECRET_OPTION = re.compile(r"pass|key|secret|token")
 
 
@@ -44,7 +47,11 @@ class Backup:
 
 @dataclass(frozen=True)
 class PgbackrestFacts:
-    """The stanza as `info` shows it and the options by section as the files set them."""
+    """The stanza as `info` shows it, the options by section as the files set them, and `current`.
+
+    `current` is what the tool itself takes, by option name without the repository's or cluster's
+    number, whatever file, include or environment it comes from.
+    """
 
     status: str
     code: int
@@ -52,6 +59,10 @@ class PgbackrestFacts:
     backups: tuple[Backup, ...]
     config: Mapping[str, Mapping[str, str]]
     current: Mapping[str, str]
+
+    def takes(self, name: str) -> str | None:
+        """Return what the tool takes for an option such as repo1-path, None for its default."""
+        return self.current.get(re.sub(r"^(repo|pg)1-", r"\1-", name))
 
     def option(self, section: str, name: str) -> str | None:
         """Return an option's value in a section, None where no file sets it."""
@@ -112,8 +123,7 @@ def read_files(text: str) -> Mapping[str, Mapping[str, str]]:
 def read_help(text: str) -> Mapping[str, str]:
     """Read the options that the tool itself has as current, by name without an index."""
     joined = re.sub(r"\n {3,}(?! *--)", " ", text)
-    pattern = re.compile(r"^ {2}--([a-z0-9-]+) .*?\[current=(.*?)(?:, default=[^\]]*)?\]", re.M)
-    return {name: _hidden(name, value) for name, value in pattern.findall(joined)}
+    return {name: _hidden(name, value) for name, value in _CURRENT.findall(joined)}
 
 
 def _hidden(key: str, value: str) -> str:

@@ -7,15 +7,22 @@ AS_POSTGRES = "cd / && runuser -u postgres --"
 
 
 @pytest.mark.controls(component="pgbackrest")
-def test_the_tool_is_configured_with(control, facts, found):
+def test_the_tool_takes(control, facts, found):
+    text = facts.pgbackrest.takes(control.key.partition(".")[2])
+    assert text is not None, "the tool is left to its own default"
+    assert control.parse(found(text)) == control.value
+
+
+@pytest.mark.controls(component="pgbackrest")
+def test_the_documented_section_sets(control, facts, found):
     section, _, name = control.key.partition(".")
     text = facts.pgbackrest.option(section, name)
     assert text is not None, f"no configuration file sets {name} in [{section}]"
     assert control.parse(found(text)) == control.value
 
 
-@pytest.mark.controls(component="pgbackrest", where=lambda one: one.key.startswith("global."))
-def test_the_stanza_does_not_say_otherwise(control, facts, found):
+@pytest.mark.controls(component="pgbackrest")
+def test_no_other_section_says_otherwise(control, facts, found):
     name = control.key.partition(".")[2]
     others = {
         f"[{section}] {options[name]}"

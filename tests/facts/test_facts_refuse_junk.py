@@ -1,0 +1,76 @@
+"""Whatever a host prints, a parser returns typed facts or raises ObservationError: no crash."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connect_infra.errors import ObservationError
+from connect_infra.facts import (
+    cron,
+    host,
+    layout,
+    pgbackrest,
+    pgbouncer,
+    postgresql,
+    redis,
+    units,
+)
+from connect_infra.facts.base import Output
+
+# What specs ask of the facts: parsers that read late are made to read.
+LOOKS = {
+    cron: lambda facts: facts.having("pgbackrest"),
+    host: lambda facts: facts.listeners(22),
+    layout: lambda facts: [facts.shown("current"), facts.below("releases")],
+    pgbackrest: lambda facts: [facts.takes("repo1-path"), facts.option("global", "repo1-path")],
+    pgbouncer: lambda facts: facts.database_line("connect"),
+    postgresql: lambda facts: [facts.on_disk("work_mem"), facts.overridden("work_mem")],
+    redis: lambda facts: [
+        *(facts.stranger("queue"), facts.password("cache"), facts.password("queue")),
+        *(facts.cache, facts.queue),
+    ],
+    units: lambda facts: facts["cron.service"],
+}
+BREAKERS = [
+    *("\n", "\n\n", "\t", " ", "=", "@@", "|", "[", "]", "{}", "null", '"', "'", ",", "\x00"),
+    *("-1", "²", "9" * 30, "1e999", "NaN", "Id=", "[current=", "%(x)s", "@@info\n", "NOAUTH"),
+]
+every_module = pytest.mark.parametrize("module", LOOKS, ids=lambda module: module.NAME)
+
+
+def look(module, outputs):
+    with contextlib.suppress(ObservationError):
+        LOOKS[module](module.parse(outputs))
+
+
+@every_module
+def test_recorded_output_is_not_refused(module, recorded):
+    LOOKS[module](module.parse(recorded(module.NAME)))
+
+
+@every_module
+@given(data=st.data())
+def test_recorded_output_with_damage(module, recorded, data):
+    outputs = recorded(module.NAME)
+    label = data.draw(st.sampled_from(sorted(outputs)))
+    text = outputs[label].stdout
+    cut = data.draw(st.integers(0, len(text)))
+    lost = data.draw(st.integers(0, 40))
+    junk = data.draw(st.text(max_size=40) | st.sampled_from(BREAKERS))
+    outputs[label] = Output(0, text[:cut] + junk + text[cut + lost :], "")
+    look(module, outputs)
+
+
+@every_module
+@given(junk=st.text(), code=st.integers(0, 255))
+def test_nothing_but_junk(module, recorded, junk, code):
+    look(module, {label: Output(code, junk, junk) for label in recorded(module.NAME)})
+
+
+@every_module
+def test_no_output_at_all_is_an_error(module, recorded):
+    nothing = {label: Output(0, "", "") for label in recorded(module.NAME)}
+    with pytest.raises(ObservationError):
+        LOOKS[module](module.parse(nothing))

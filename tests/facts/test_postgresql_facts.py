@@ -1,0 +1,74 @@
+"""Recorded output of psql, read as facts."""
+
+import json
+
+import pytest
+
+from connect_infra.errors import ObservationError
+from connect_infra.facts import postgresql
+from connect_infra.facts.base import Output
+
+
+def changed(recorded, **changes):
+    data = json.loads(recorded("postgresql")["server"].stdout)
+    return recorded("postgresql", server=json.dumps({**data, **changes}))
+
+
+def test_a_setting_as_the_server_shows_it(recorded):
+    setting = postgresql.parse(recorded("postgresql")).settings["checkpoint_timeout"]
+    assert setting.value == "15min"
+    assert setting.sourcefile.startswith("/etc/postgresql/15/main/")
+    assert not setting.pending_restart
+
+
+def test_the_line_that_would_win_is_the_applied_one(recorded):
+    def line(setting, applied, error=None):
+        return {
+            "sourcefile": "f",
+            "sourceline": 1,
+            "name": "work_mem",
+            "setting": setting,
+            "applied": applied,
+            "error": error,
+        }
+
+    facts = postgresql.parse(
+        changed(recorded, file_settings=[line("1MB", True), line("2MB", False, "bad")])
+    )
+    assert facts.on_disk("work_mem").setting == "1MB"
+    assert facts.on_disk("shared_buffers") is None
+
+
+def test_a_restart_setting_that_waits_is_seen_in_the_file(recorded):
+    waiting = {
+        "sourcefile": "f",
+        "sourceline": 1,
+        "name": "shared_buffers",
+        "setting": "9MB",
+        "applied": False,
+        "error": None,
+    }
+    facts = postgresql.parse(changed(recorded, file_settings=[waiting]))
+    assert facts.on_disk("shared_buffers").setting == "9MB"
+
+
+def test_an_override_is_kept_with_whom_it_is_for(recorded):
+    override = {"database": "connect", "role": "", "setting": "work_mem=1=2"}
+    facts = postgresql.parse(changed(recorded, overrides=[override]))
+    assert facts.overridden("work_mem")[0].value == "1=2"
+    assert facts.overridden("work_mem")[0].database == "connect"
+    assert facts.overridden("max_connections") == ()
+
+
+def test_the_role_and_the_rules(recorded):
+    facts = postgresql.parse(recorded("postgresql"))
+    assert facts.roles["connect"].password == "scram-sha-256"
+    assert facts.databases["connect"] == "connect"
+    assert {rule.type for rule in facts.hba} == {"local", "host"}
+    assert facts.archiver.waiting is None
+
+
+def test_a_server_that_is_down_is_named(recorded):
+    outputs = {"server": Output(2, "", "psql: error: connection to server on socket failed")}
+    with pytest.raises(ObservationError, match="connection to server on socket failed"):
+        postgresql.parse(outputs)
