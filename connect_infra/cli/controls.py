@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import pytest
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from connect_infra import document
@@ -36,10 +37,10 @@ def controls(
     if json:
         typer.echo(json_format.dumps(rows, indent=2, ensure_ascii=False))
         return
-    table = Table("control", "section", "expected", "erratum", "specs")
+    table = Table("control", "section", "expected", "erratum", "specs", box=None)
     for row in rows:
         shown = [row["id"], row["section"], row["expected"], row["erratum"] or ""]
-        table.add_row(*shown, str(len(row["specs"])))
+        table.add_row(*(escape(text) for text in shown), str(len(row["specs"])))
     Console().print(table)
 
 
@@ -79,11 +80,14 @@ class _Collector:
                 self.names.setdefault(control, []).append(item.nodeid)
 
 
-def collected() -> Mapping[str, list[str]]:
-    """Return the test names of the specs by control id; DocumentError if they can't be read."""
+def collected(*selection: str) -> Mapping[str, list[str]]:
+    """Return the test names of the specs by control id; DocumentError if they can't be read.
+
+    `selection` is pytest's own, such as "-m", "not intrusive".
+    """
     collector, said = _Collector(), io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = pytest.main(["--collect-only", "-q", str(PROJECT / SPECS)], plugins=[collector])
+        code = pytest.main(["--collect-only", "-q", *selection, str(PROJECT / SPECS)], [collector])
     if code != pytest.ExitCode.OK:
         lines = said.getvalue().strip().splitlines() or ["nothing"]
         raise DocumentError(
