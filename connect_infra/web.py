@@ -7,6 +7,7 @@ client gives in the handshake and asks for.
 import http.client
 import socket
 import ssl
+import time
 from dataclasses import dataclass
 
 from connect_infra.errors import GuardError, HostUnreachable
@@ -75,10 +76,12 @@ class Site:
         method: str = "GET",
         headers: dict[str, str] | None = None,
         body: bytes = b"",
+        limit: float = LIMIT,
     ) -> Answer:
         """One request over a connection of its own; redirects are answers, not followed."""
-        connection = http.client.HTTPConnection(self.domain, port, timeout=LIMIT)
+        connection = http.client.HTTPConnection(self.domain, port)
         connection.sock = self.connect(port) if port != 443 else self._secure(self.context())
+        connection.sock.settimeout(limit)
         try:
             connection.request(method, path, body or None, headers or {})
             answer = connection.getresponse()
@@ -86,6 +89,27 @@ class Site:
             return Answer(answer.status, pairs, answer.read())
         finally:
             connection.close()
+
+    def announce(self, path: str, length: int) -> int:
+        """Announce a body of `length` bytes, send none of it: 100 when the server asks for it."""
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: {self.domain}\r\nContent-Length: {length}\r\n"
+            "Content-Type: application/octet-stream\r\nExpect: 100-continue\r\n\r\n"
+        )
+        with self._secure(self.context()) as secure:
+            secure.sendall(head.encode())
+            return int(secure.recv(64).split()[1])
+
+    def seconds_until_closed(self, most: float) -> float:
+        """How long the server keeps a connection open on which nothing is asked any more."""
+        with self._secure(self.context()) as secure:
+            secure.sendall(f"HEAD / HTTP/1.1\r\nHost: {self.domain}\r\n\r\n".encode())
+            secure.recv(65536)
+            started = time.monotonic()
+            secure.settimeout(most)
+            while secure.recv(65536):
+                pass
+            return time.monotonic() - started
 
     def context(self, protocol: str = "http/1.1") -> ssl.SSLContext:
         """A client that checks chain and name, and asks for `protocol` (ALPN)."""

@@ -4,9 +4,15 @@ Hundreds of clients can't come through one SSH connection, so they are opened on
 libpq that PostgreSQL's own client brings there.
 """
 
+import contextlib
+import posixpath
+import re
+import threading
 import time
 
 import pytest
+
+from connect_infra.web import Site
 
 POOLER = """
 import ctypes
@@ -258,3 +264,150 @@ def filling(redis_client):
     yield fill
     for one in made:
         one.empty()
+
+
+# --- the site, as clients meet it --------------------------------------------------------------
+
+APPLICATION = "^node /opt/connect/current/server.js"
+"""The title that PM2 gives the application's processes."""
+
+STATIC = re.compile(rb"/_next/static/[\w./-]+\.css")
+UPLOADED = {".png", ".jpg", ".gif", ".pdf"}
+NOTHING = "connect-infra-nothing"
+
+PATHS = {
+    "page": "/",
+    "api": "/api/health",
+    "error page": f"/{NOTHING}",
+    "api error": f"/api/{NOTHING}",
+    "missing static": f"/_next/static/{NOTHING}.css",
+    "missing upload": f"/uploads/{NOTHING}.png",
+}
+
+# A client of its own for the rate limits: an address of the loopback network that nobody else has.
+BURST = """
+import http.client, random, ssl, threading, time
+
+def main(payload):
+    source = "127.%d.%d.%d" % tuple(random.randint(1, 254) for _ in range(3))
+    context = ssl._create_unverified_context()
+    each = payload["sent"] // payload["connections"]
+    statuses, connections = [], []
+    for _ in range(payload["connections"]):
+        one = http.client.HTTPSConnection(
+            "127.0.0.1", context=context, timeout=20, source_address=(source, 0))
+        one.connect()
+        connections.append(one)
+    def ask(one):
+        for _ in range(each):
+            one.request("GET", payload["path"], headers={"Host": payload["domain"]})
+            answer = one.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+    threads = [threading.Thread(target=ask, args=(one,)) for one in connections]
+    started = time.monotonic()
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    return [statuses, time.monotonic() - started]
+"""
+
+
+@pytest.fixture(scope="session")
+def site(target):
+    """The target's site, reached from here."""
+    return Site(target)
+
+
+class Kinds:
+    """One answer of each kind that the site gives, asked for once a run."""
+
+    def __init__(self, site, facts):
+        """Remember where to ask."""
+        self.site = site
+        self.facts = facts
+        self.answers = {}
+
+    def ask(self, kind, headers=None):
+        """The answer of this kind: page, api, static, …"""
+        return self.get(self.static() if kind == "static" else PATHS[kind], headers)
+
+    def static(self):
+        """A static file, from the links of the page."""
+        links = STATIC.search(self.ask("page").body)
+        assert links is not None, "the page links to no style sheet below /_next/static/"
+        return links[0].decode()
+
+    def upload(self, headers=None):
+        """A picture or document that somebody has uploaded; there is none on a new server."""
+        names = sorted(
+            posixpath.basename(entry.path) for entry in self.facts.layout.below("shared/uploads")
+        )
+        ours = [name for name in names if posixpath.splitext(name)[1] in UPLOADED]
+        if not ours:
+            pytest.skip("nobody has uploaded anything yet: there is no upload to ask for")
+        return self.get(f"/uploads/{ours[0]}", headers)
+
+    def get(self, path, headers):
+        """Ask, unless somebody has before."""
+        key = (path, *sorted((headers or {}).items()))
+        if key not in self.answers:
+            self.answers[key] = self.site.ask(path, headers=headers)
+        return self.answers[key]
+
+
+@pytest.fixture(scope="session")
+def kinds(site, facts):
+    """Every kind of answer."""
+    return Kinds(site, facts)
+
+
+@pytest.fixture
+def burst(connection, target):
+    """Send many requests at once from one address; return how they were answered."""
+
+    def send(path, sent):
+        payload = {"path": path, "sent": sent, "connections": 6, "domain": target.domain}
+        statuses, seconds = connection.python(BURST, payload)
+        refused = [status for status in statuses if status in {429, 503}]
+        return len(statuses), len(statuses) - len(refused), set(refused), seconds
+
+    return send
+
+
+@pytest.fixture
+def hanging(as_root):
+    """Stop the application's processes for a while; the host itself lets them go on if we can't."""
+
+    @contextlib.contextmanager
+    def stop():
+        as_root(f"systemd-run --quiet --on-active=100 pkill -CONT -f '{APPLICATION}'")
+        as_root(f"pkill -STOP -f '{APPLICATION}'")
+        try:
+            yield
+        finally:
+            as_root(f"pkill -CONT -f '{APPLICATION}'")
+
+    return stop
+
+
+@pytest.fixture
+def asking(site):
+    """Ask again and again while something else happens; the answers' states are noted."""
+
+    @contextlib.contextmanager
+    def ask(path, statuses):
+        stop = threading.Event()
+
+        def work():
+            while not stop.wait(0.05):
+                statuses.append(site.ask(path).status)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    return ask
