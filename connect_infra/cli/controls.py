@@ -28,7 +28,10 @@ def controls(
     ] = None,
     inventory: Annotated[Path | None, typer.Option(help="The inventory file.")] = None,
 ) -> None:
-    """List every control: what is documented, what is expected, and which specs assert it."""
+    """List every control: what is documented, what is expected, and which specs assert it.
+
+    Example: connect-infra controls --target lab --json
+    """
     rows = [
         _row(expectation, specs)
         for specs in [collected()]

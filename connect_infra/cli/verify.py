@@ -26,7 +26,13 @@ def verify(
     ] = False,
     workers: Annotated[int, typer.Option("-n", min=0, help="Processes (pytest-xdist).")] = 0,
 ) -> None:
-    """Hold a target against the documents. It changes nothing there, unless told --intrusive."""
+    """Hold a target against the documents. It changes nothing there, unless told --intrusive.
+
+    Exit code 0 when every control that applies passes, 1 when one does not, 2 when the target
+    can't be used.
+
+    Example: connect-infra verify --target staging --json results.json
+    """
     for path in (json, junit):
         _refuse_unwritable(path)
     with tempfile.TemporaryDirectory(prefix="connect-infra-") as private:
