@@ -1,0 +1,1 @@
+"""Measures connect-infra beside its peers on one lab host: `make bench`."""
