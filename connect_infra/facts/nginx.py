@@ -231,8 +231,17 @@ def _version(text: str) -> str:
 
 def _processes(text: str) -> tuple[Process, ...]:
     try:
-        return tuple(Process(**item) for item in json.loads(text))
-    except (ValueError, TypeError) as problem:
+        return tuple(
+            Process(
+                pid=int(item["pid"]),
+                title=str(item["title"]),
+                user=str(item["user"]),
+                started=float(item["started"]),
+                open_files=int(item["open_files"]),
+            )
+            for item in json.loads(text)
+        )
+    except (ValueError, TypeError, KeyError, OverflowError) as problem:
         remedy = "see whether python3 and /proc are usable on the host"
         raise _unusable("a list of processes", repr(text[:80]), remedy) from problem
 

@@ -105,7 +105,7 @@ def parse(outputs: Mapping[str, Output]) -> Pm2Facts:
     try:
         processes = tuple(_process(item) for item in seen["processes"])
         daemon, cores = int(seen["daemon"]), int(seen["cores"])
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as problem:
         raise ObservationError(
             expected="PM2's list of processes",
             found=f"{type(problem).__name__}: {problem}",
@@ -130,4 +130,13 @@ def shown(value: object) -> str:
 
 
 def _process(item: Mapping[str, Any]) -> Process:
-    return Process(**{**item, "environment": variables(item["environment"])})
+    return Process(
+        pid=int(item["pid"]),
+        parent=int(item["parent"]),
+        uid=int(item["uid"]),
+        memory=int(item["memory"]),
+        cgroup=str(item["cgroup"]),
+        cwd=str(item["cwd"]),
+        settings=dict(item["settings"]),
+        environment=variables(item["environment"]),
+    )

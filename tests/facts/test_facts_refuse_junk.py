@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 
 from connect_infra.errors import ObservationError
 from connect_infra.facts import (
+    connect_service,
     cron,
+    env,
     host,
     layout,
+    nginx,
     pgbackrest,
     pgbouncer,
+    pm2,
     postgresql,
     redis,
     units,
@@ -21,11 +25,15 @@ from connect_infra.facts.base import Output
 
 # What specs ask of the facts: parsers that read late are made to read.
 LOOKS = {
+    connect_service: lambda facts: [facts.directive("Type"), facts.commands("ExecStart")],
     cron: lambda facts: facts.having("pgbackrest"),
+    env: lambda facts: [one.verdict for one in facts.variables.values()],
     host: lambda facts: facts.listeners(22),
     layout: lambda facts: [facts.shown("current"), facts.below("releases")],
+    nginx: lambda facts: [facts.unloaded_files, facts.server("443")],
     pgbackrest: lambda facts: [facts.takes("repo1-path"), facts.option("global", "repo1-path")],
     pgbouncer: lambda facts: facts.database_line("connect"),
+    pm2: lambda facts: [pm2.shown(value) for one in facts.connect for value in one.settings],
     postgresql: lambda facts: [facts.on_disk("work_mem"), facts.overridden("work_mem")],
     redis: lambda facts: [
         *(facts.stranger("queue"), facts.password("cache"), facts.password("queue")),
