@@ -14,7 +14,7 @@ from rich.text import Text
 
 from connect_infra.errors import ObservationError, PlanError
 from connect_infra.transport import Connection
-from provisioning.component import Component
+from provisioning.component import Activation, Component
 from provisioning.resources import (
     Directory,
     Ensure,
@@ -218,8 +218,13 @@ def diff(components: Sequence[Component], observed: Observed) -> Plan:
             of_component.append(_unfinished(component))
         changes += of_component
         notes += _remarks(component, observed)
-    desired = [_desired(component) for component in components]
-    return Plan(tuple(changes), effects, observed.digest(), _digest(desired), tuple(notes))
+    wanted = desired_hash(components)
+    return Plan(tuple(changes), effects, observed.digest(), wanted, tuple(notes))
+
+
+def desired_hash(components: Sequence[Component]) -> str:
+    """A digest of what is wanted; the same in every process, secrets included."""
+    return _digest([_desired(component) for component in components])
 
 
 def _state(observed: Observed, resource: Resource) -> State:
@@ -273,12 +278,18 @@ def _remarks(component: Component, observed: Observed) -> list[str]:
     ]
 
 
+def _encode(activation: Activation | None) -> dict[str, object] | None:
+    if activation is None:
+        return None
+    return asdict(activation) | {"restart_on": sorted(activation.restart_on)}
+
+
 def _desired(component: Component) -> list[object]:
     return [
         component.name,
         [resource.encode() for resource in component.resources],
         [hashlib.sha256(file.content).hexdigest() for file in component.files],
-        [component.validate, component.verify, repr(component.activation)],
+        [component.validate, component.verify, _encode(component.activation)],
     ]
 
 

@@ -4,6 +4,9 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -224,6 +227,29 @@ def test_a_plan_of_other_wishes_is_refused():
     observed = Observed(states(), {})
     with pytest.raises(PlanError, match="what is wanted has changed since"):
         diff([service()], observed).require_same_as(diff([service(verify="true")], observed))
+
+
+HASH_OF_WISHES = """
+import json, sys
+import provisioning
+from connect_infra.targets import Target
+from provisioning.plan import desired_hash
+print(desired_hash(provisioning.wanted(Target(**json.loads(sys.argv[1])))))
+"""
+
+
+def test_the_same_wishes_have_the_same_hash_in_every_process(target):
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", HASH_OF_WISHES, target.model_dump_json()],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(found) == 1
 
 
 def test_what_a_check_says_is_no_fact():
