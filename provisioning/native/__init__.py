@@ -4,6 +4,7 @@ from provisioning.component import Component, Context, ordered
 from provisioning.native import (
     certificate,
     cron,
+    dashboards,
     fail2ban,
     host,
     layout,
@@ -13,9 +14,9 @@ from provisioning.native import (
     pgbouncer,
     pm2,
     postgresql,
+    prometheus,
     redis,
     scripts,
-    shared_config,
     sshd,
     ufw,
 )
@@ -27,7 +28,6 @@ def components(ctx: Context) -> tuple[Component, ...]:
         (
             host.component(ctx),
             layout.component(ctx),
-            shared_config.component(ctx),
             scripts.component(),
             pgbackrest.component(ctx),
             postgresql.component(ctx),
@@ -43,5 +43,7 @@ def components(ctx: Context) -> tuple[Component, ...]:
             sshd.component(ctx),
             ufw.component(ctx),
             fail2ban.component(ctx),
+            *prometheus.components(ctx),
+            dashboards.component(ctx),
         )
     )
