@@ -18,6 +18,7 @@ from connect_infra.facts import (
     pgbouncer,
     pm2,
     postgresql,
+    prometheus,
     redis,
     sshd,
     ufw,
@@ -42,6 +43,7 @@ MODULES: tuple[FactModule, ...] = (
     pm2,
     connect_service,
     env,
+    prometheus,
 )
 """Every subsystem that is looked at."""
 
@@ -159,3 +161,8 @@ class Facts:
     def env(self) -> env.EnvFacts:
         """The application's environment file."""
         return env.parse(self.outputs(env.NAME))
+
+    @cached_property
+    def prometheus(self) -> prometheus.PrometheusFacts:
+        """The running Prometheus, and the dashboards on the host."""
+        return prometheus.parse(self.outputs(prometheus.NAME))

@@ -28,6 +28,12 @@ UNITS = (
     "ssh.service",
     "ufw.service",
     "fail2ban.service",
+    "prometheus.service",
+    "prometheus-alertmanager.service",
+    "prometheus-node-exporter.service",
+    "prometheus-postgres-exporter.service",
+    "prometheus-redis-exporter.service",
+    "prometheus-nginx-exporter.service",
 )
 
 PROPERTIES = (

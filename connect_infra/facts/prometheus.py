@@ -1,0 +1,272 @@
+"""What Prometheus and Alertmanager run with and see, asked of their own HTTP interfaces.
+
+Every query of the dashboards that lie on the host is put to Prometheus as well: whether a panel
+shows anything is known only there.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connect_infra.errors import ObservationError
+from connect_infra.facts.base import Output
+
+NAME = "prometheus"
+
+DASHBOARDS = "/opt/connect/monitoring/grafana-dashboards"
+DOCUMENTED_GROUP = "connect.rules"
+"""The group that the document puts its alerts in (A 5.1); ours stand in another."""
+
+_ASK = """
+import concurrent.futures, glob, json, os, urllib.error, urllib.parse, urllib.request
+
+SERVER = "http://127.0.0.1:9090/api/v1/"
+
+def get(address):
+    try:
+        with urllib.request.urlopen(address, timeout=8) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as refusal:
+        return json.load(refusal)
+
+def ask(what, **parameters):
+    answer = get(SERVER + what + "?" + urllib.parse.urlencode(parameters))
+    return answer["data"] if answer["status"] == "success" else {"error": answer["error"]}
+
+def queries(dashboard):
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"]
+
+dashboards = {}
+for path in sorted(glob.glob(os.path.join("FOLDER", "*.json"))):
+    with open(path, encoding="utf-8") as file:
+        dashboards[path] = json.load(file)
+asked = {each for one in dashboards.values() for each in queries(one)}
+names = ["status/config", "status/buildinfo", "status/runtimeinfo", "targets", "rules",
+         "alertmanagers"]
+with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    answers = dict(zip(names, pool.map(ask, names)))
+    results = pool.map(lambda each: ask("query", query=each[1]), sorted(asked))
+    found = {expr: len(answer.get("result", [])) if "error" not in answer else answer["error"]
+             for (_, expr), answer in zip(sorted(asked), results)}
+series = ask("query", query="count by (job) ({job!=''})")
+try:
+    alertmanager = get("http://127.0.0.1:9093/api/v2/status")
+except OSError as problem:
+    alertmanager = {"error": str(problem)}
+print(json.dumps({"answers": answers, "series": series, "found": found,
+                  "dashboards": dashboards, "alertmanager": alertmanager}))
+""".replace("FOLDER", DASHBOARDS)
+
+COMMANDS: Mapping[str, str] = {
+    "server": f"python3 -c {shlex.quote(_ASK)}",
+    "user": "getent passwd prometheus",
+    "owners": "stat -c '%U %n' /etc/prometheus /var/lib/prometheus",
+}
+
+_BARE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class ScrapeTarget:
+    """One target as Prometheus scrapes it now; `interval` as it shows it (`15s`)."""
+
+    job: str
+    address: str
+    path: str
+    health: str
+    error: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class AlertRule:
+    """One alerting rule as loaded; `lasts` in seconds."""
+
+    name: str
+    expr: str
+    lasts: float
+    severity: str
+    health: str
+    state: str
+    group: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of a dashboard and how many series each of its queries returns, or its error."""
+
+    title: str
+    kind: str
+    queries: Mapping[str, int | str]
+
+
+@dataclass(frozen=True)
+class Account:
+    """A system user."""
+
+    uid: int
+    shell: str
+
+
+@dataclass(frozen=True)
+class PrometheusFacts:
+    """The running Prometheus, what it scrapes and loads, and the dashboards on the host.
+
+    `config` is the configuration that the server itself reports. `alertmanagers` are those that it
+    sends to. `models` are the dashboards as they lie there, by title.
+    """
+
+    version: str
+    config: Mapping[str, Any]
+    reloaded: bool
+    targets: tuple[ScrapeTarget, ...]
+    rules: tuple[AlertRule, ...]
+    alertmanagers: tuple[str, ...]
+    alertmanager_version: str
+    series: Mapping[str, int]
+    dashboards: Mapping[str, tuple[Panel, ...]]
+    models: Mapping[str, Mapping[str, Any]]
+    account: Account
+    owners: Mapping[str, str]
+
+    def job(self, name: str) -> tuple[ScrapeTarget, ...]:
+        """Return the targets of a job; ObservationError when it has none."""
+        found = tuple(target for target in self.targets if target.job == name)
+        if not found:
+            raise _junk(f"a target of job {name}", ", ".join(t.job for t in self.targets))
+        return found
+
+    def alert(self, name: str) -> AlertRule:
+        """Return the documented group's rule of a name; ObservationError when there is none."""
+        for rule in self.rules:
+            if (rule.group, rule.name) == (DOCUMENTED_GROUP, name):
+                return rule
+        raise _junk(f"an alert {name}", ", ".join(rule.name for rule in self.rules))
+
+
+def bare(expression: str) -> str:
+    """A query without blanks, for comparison: the server prints queries in its own layout."""
+    return _BARE.sub("", expression)
+
+
+def parse(outputs: Mapping[str, Output]) -> PrometheusFacts:
+    """Read the servers' answers; raises ObservationError on anything that is not theirs."""
+    text = outputs["server"].text("Prometheus on port 9090")
+    account = _account(outputs["user"].text("user prometheus"))
+    owners = dict(
+        _pair(line)[::-1] for line in outputs["owners"].text("/etc/prometheus").splitlines()
+    )
+    try:
+        return _facts(json.loads(text), account, owners)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as problem:
+        raise _junk("the answers of its API", f"{type(problem).__name__} in {text}") from problem
+
+
+def _facts(
+    everything: Mapping[str, Any], account: Account, owners: Mapping[str, str]
+) -> PrometheusFacts:
+    answers, found = everything["answers"], everything["found"]
+    models = {model["title"]: model for model in everything["dashboards"].values()}
+    return PrometheusFacts(
+        version=answers["status/buildinfo"]["version"],
+        config=_yaml(answers["status/config"]["yaml"]),
+        reloaded=answers["status/runtimeinfo"]["reloadConfigSuccess"] is True,
+        targets=tuple(_target(target) for target in answers["targets"]["activeTargets"]),
+        rules=tuple(
+            _rule(rule, group)
+            for group in answers["rules"]["groups"]
+            for rule in group["rules"]
+            if rule["type"] == "alerting"
+        ),
+        alertmanagers=tuple(
+            one["url"].split("/")[2] for one in answers["alertmanagers"]["activeAlertmanagers"]
+        ),
+        alertmanager_version=_version_of(everything["alertmanager"]),
+        series={
+            row["metric"]["job"]: int(row["value"][1]) for row in everything["series"]["result"]
+        },
+        dashboards={title: _panels(model, found) for title, model in models.items()},
+        models=models,
+        account=account,
+        owners=owners,
+    )
+
+
+def _yaml(text: str) -> Mapping[str, Any]:
+    import yaml  # only this parser needs it
+
+    try:
+        config = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as problem:
+        raise ValueError(f"no YAML: {text[:40]!r}") from problem
+    if not isinstance(config, dict):
+        raise ValueError(f"no configuration: {text[:40]!r}")
+    return config
+
+
+def _target(target: Mapping[str, Any]) -> ScrapeTarget:
+    _, _, rest = str(target["scrapeUrl"]).partition("://")
+    address, slash, path = rest.partition("/")
+    return ScrapeTarget(
+        job=target["labels"]["job"],
+        address=address,
+        path=slash + path,
+        health=target["health"],
+        error=target["lastError"],
+        interval=target["scrapeInterval"],
+    )
+
+
+def _rule(rule: Mapping[str, Any], group: Mapping[str, Any]) -> AlertRule:
+    return AlertRule(
+        name=rule["name"],
+        expr=rule["query"],
+        lasts=float(rule["duration"]),
+        severity=rule["labels"].get("severity", ""),
+        health=rule["health"],
+        state=rule["state"],
+        group=group["name"],
+        file=group["file"],
+    )
+
+
+def _panels(model: Mapping[str, Any], found: Mapping[str, int | str]) -> tuple[Panel, ...]:
+    return tuple(
+        Panel(
+            title=panel["title"],
+            kind=panel["type"],
+            queries={target["expr"]: found[target["expr"]] for target in panel["targets"]},
+        )
+        for panel in model["panels"]
+    )
+
+
+def _version_of(status: Mapping[str, Any]) -> str:
+    return str(status["versionInfo"]["version"]) if "versionInfo" in status else ""
+
+
+def _account(line: str) -> Account:
+    fields = line.strip().split(":")
+    if len(fields) != 7 or not (fields[2].isascii() and fields[2].isdigit()):
+        raise _junk("a line of /etc/passwd", line)
+    return Account(uid=int(fields[2][:10]), shell=fields[6])
+
+
+def _pair(line: str) -> tuple[str, str]:
+    owner, _, path = line.partition(" ")
+    return owner, path
+
+
+def _junk(expected: str, found: str) -> ObservationError:
+    return ObservationError(
+        expected=expected,
+        found=repr(found[:120]),
+        where=NAME,
+        remedy="see `systemctl status prometheus` on the host",
+    )

@@ -1,0 +1,39 @@
+"""Architecture v2.0, 5.1: each alert, as Prometheus has it loaded."""
+
+import pytest
+
+from connect_infra.facts.prometheus import bare
+
+
+def part(name):
+    return lambda control: control.key.endswith(f".{name}")
+
+
+def alert_of(control, facts):
+    return facts.prometheus.alert(control.key.rpartition(".")[0])
+
+
+@pytest.mark.controls(component="prometheus-alert", where=part("expr"))
+def test_the_alert_watches(control, facts, found):
+    assert bare(found(alert_of(control, facts).expr)) == bare(control.expected)
+
+
+@pytest.mark.controls(component="prometheus-alert", where=part("expr"))
+def test_the_alert_can_be_evaluated(control, facts, found):
+    assert found(alert_of(control, facts).health) == "ok"
+
+
+@pytest.mark.controls(component="prometheus-alert", where=part("for"))
+def test_the_alert_waits(control, facts, found):
+    assert control.parse(f"{found(alert_of(control, facts).lasts)}s") == control.value
+
+
+@pytest.mark.controls(component="prometheus-alert", where=part("severity"))
+def test_the_alert_is_as_severe_as(control, facts, found):
+    assert found(alert_of(control, facts).severity) == control.value
+
+
+@pytest.mark.controls("prometheus.alert.DatabaseDown.expr")
+def test_a_database_that_is_down_behind_its_exporter_is_seen_too(control, facts, found):
+    rules = [rule.expr for rule in facts.prometheus.rules if rule.name == "DatabaseDown"]
+    assert any("pg_up" in expression for expression in found(rules))
