@@ -168,8 +168,8 @@ class Connection(ABC):
         Its name is what PostgreSQL's clients look for in a directory: .s.PGSQL.<port>. Works where
         sshd forbids forwarding, because each connection is a command of its own. Over ssh, sshd's
         MaxSessions (10 unless configured) therefore limits how many are open at once; the next one
-        is closed at once. Why a connection was closed is added as a note to the exception that
-        leaves the block.
+        waits a moment for a place and is then closed. Why a connection was closed is added as a
+        note to the exception that leaves the block.
         """
         argv = ["python3", "-I", "-S", "-c", RELAY, str(port)]
 

@@ -10,6 +10,9 @@ from connect_infra.errors import CommandFailed
 from connect_infra.transport.base import Completed, Connection
 from connect_infra.transport.relay import CHUNK, Channel
 
+PATIENCE = 1.0
+"""Seconds for a command to end once its input has ended and nobody reads its output."""
+
 
 class LocalConnection(Connection):
     """Commands are processes of this machine."""
@@ -28,8 +31,9 @@ class LocalConnection(Connection):
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-        except FileNotFoundError as missing:
-            return Completed(127, "", f"{argv[0]}: {missing.strerror}")
+        except (FileNotFoundError, PermissionError) as problem:
+            code = 127 if isinstance(problem, FileNotFoundError) else 126  # as a shell does
+            return Completed(code, "", f"{argv[0]}: {problem.strerror}")
         except OSError as problem:
             raise CommandFailed(
                 expected="a command that can be started",
@@ -85,8 +89,11 @@ class _ProcessChannel(Channel):
         self._ours.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
         with suppress(OSError):  # the other side is gone already
             self._ours.shutdown(socket.SHUT_RDWR)
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._ours.close()

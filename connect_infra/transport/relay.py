@@ -5,6 +5,7 @@ they come in frames, because a channel can't always say that only one direction 
 nobody listened on the port.
 """
 
+import select
 import socket
 import struct
 import tempfile
@@ -154,15 +155,20 @@ class _Relay:
                     del self._open[client]
 
     def _exchange(self, client: socket.socket, channel: Channel) -> None:
-        upward = threading.Thread(target=_upward, args=(client, channel), daemon=True)
+        ended = threading.Event()
+        upward = threading.Thread(target=_upward, args=(client, channel, ended), daemon=True)
         upward.start()
         try:
             self._downward(client, channel)
         except OSError:
             channel.close()  # the client has hung up
+        ended.set()
         with suppress(OSError):
             client.shutdown(socket.SHUT_WR)
         upward.join()
+        with suppress(OSError):  # where it was closed above
+            while channel.receive():
+                continue  # until the host has passed on all that we sent
 
     def _downward(self, client: socket.socket, channel: Channel) -> None:
         for kind, data in _frames(channel):
@@ -185,11 +191,29 @@ class _Relay:
         )
 
 
-def _upward(client: socket.socket, channel: Channel) -> None:
-    with suppress(OSError):  # either side may hang up first
-        while data := client.recv(CHUNK):
+def _upward(client: socket.socket, channel: Channel, ended: threading.Event) -> None:
+    with suppress(OSError):  # the command has ended; what it still said is carried downwards
+        while data := _heard(client):
             channel.send(data)
-        channel.finish()
+        if _gone(client) and not ended.is_set():
+            channel.close()  # nobody waits for the rest: free the session at once
+        else:
+            channel.finish()
+
+
+def _heard(client: socket.socket) -> bytes:
+    """What the client sent next; empty at its end, also when it left with bytes unread."""
+    try:
+        return client.recv(CHUNK)
+    except ConnectionError:
+        return b""
+
+
+def _gone(client: socket.socket) -> bool:
+    """Whether the client has closed its socket, rather than just ended its sending."""
+    poll = select.poll()
+    poll.register(client, 0)
+    return bool(poll.poll(0))
 
 
 def _frames(channel: Channel) -> Iterator[tuple[bytes, bytes]]:

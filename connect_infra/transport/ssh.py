@@ -26,6 +26,11 @@ from connect_infra.transport.relay import Channel
 CONNECT_LIMIT = 10.0
 """Seconds for the connection, the banner and the login, each; and for a new session."""
 
+SESSION_PATIENCE = 3.0
+"""Seconds to wait for a place when sshd refuses one more session: others may be about to end."""
+
+SESSION_PAUSE = 0.05
+
 KEEPALIVE = 15
 """Seconds between signs of life on an idle connection."""
 
@@ -62,6 +67,7 @@ class SshConnection(Connection):
                 "auth_timeout": CONNECT_LIMIT,
             },
         )
+        self._opening = threading.Lock()  # paramiko keeps the last refusal for all threads
         self._load_host_keys()
         self._login()
 
@@ -169,17 +175,25 @@ class SshConnection(Connection):
         self._fabric.close()
 
     def _session(self) -> Any:
-        try:
-            return self._fabric.transport.open_session(window_size=WINDOW, timeout=CONNECT_LIMIT)
-        except paramiko.ChannelException as problem:
-            raise TransportError(
-                expected="one more session on the connection",
-                found=f"a refusal: {problem.text}",
-                where=self.name,
-                remedy="use fewer streams at once, or raise MaxSessions in the host's sshd_config",
-            ) from None
-        except (OSError, EOFError, paramiko.SSHException) as problem:
-            raise self._lost(problem) from None
+        deadline = time.monotonic() + SESSION_PATIENCE
+        while True:
+            try:
+                with self._opening:
+                    return self._fabric.transport.open_session(WINDOW, timeout=CONNECT_LIMIT)
+            except paramiko.ChannelException as problem:
+                if time.monotonic() > deadline:
+                    raise self._no_session(problem.text) from None
+                time.sleep(SESSION_PAUSE)
+            except (OSError, EOFError, paramiko.SSHException) as problem:
+                raise self._lost(problem) from None
+
+    def _no_session(self, found: str) -> TransportError:
+        return TransportError(
+            expected="one more session on the connection",
+            found=f"a refusal: {found}",
+            where=self.name,
+            remedy="use fewer streams at once, or raise MaxSessions in the host's sshd_config",
+        )
 
     def _without_exit_code(self) -> TransportError:
         if not self._fabric.transport.is_active():
