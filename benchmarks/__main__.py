@@ -50,12 +50,11 @@ def verify() -> tuple[float, results.Run]:
 
 def apply() -> None:
     """`connect-infra apply` on a host that is as wanted."""
-    program = Path(sys.executable).with_name("connect-infra")
-    done = subprocess.run(
-        [program, "apply", "--target", "lab", "--yes"], capture_output=True, text=True, check=True
-    )
-    if "nothing to do" not in done.stdout:
-        say(f"apply had something to do: {done.stdout[-500:]}")
+    program = [sys.executable, "-c", "from connect_infra.cli import main; main()"]
+    command = [*program, "apply", "--target", "lab", "--yes"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0 or "nothing to do" not in done.stdout:
+        sys.exit(f"bench: expected nothing to do, found: {(done.stdout + done.stderr)[-800:]}")
 
 
 def main() -> None:
@@ -85,8 +84,8 @@ def _measure(target: Target, boot: float) -> list[str]:
     say(f"verify {verified:.1f} s")
     applied = statistics.median(timed(apply) for _ in range(TIMES))
     say(f"apply {applied:.1f} s")
-    playbooks, resources, recap = peers.by_ansible(target, components, 2)
-    played = min(playbooks)
+    playbooks, resources, recap = peers.by_ansible(target, components, 1)
+    played = playbooks[0]
     say(f"ansible {played:.1f} s: {recap}")
     every = checks(load().on(target.sizing, target.memory, target.lab, target.domain))
     rows = [
@@ -112,8 +111,8 @@ def _measure(target: Target, boot: float) -> list[str]:
     rows += [
         f"| `connect-infra apply` with nothing to do, median of {TIMES} | {applied:.1f} s | "
         "under 3 s |",
-        f"| ansible-core {peers.ANSIBLE} in check mode, the same {resources} resources, better of "
-        f"{len(playbooks)} | {played:.1f} s: **{played / applied:.1f}x** our time | at least 8x |",
+        f"| ansible-core {peers.ANSIBLE} in check mode, the same {resources} resources, "
+        f"once | {played:.1f} s: **{played / applied:.1f}x** our time | at least 8x |",
         "",
         f"testinfra had {len(every)} distinct commands, and began again with the first to make "
         f"{asserted}. ansible's recap: `{recap}`.",
