@@ -11,7 +11,7 @@ from connect_infra.lab import Lab
 from provisioning import provision
 
 ROOT = Path(__file__).resolve().parents[2]
-STATE = ROOT / "build" / "tests-lab"
+STATE = Path(os.environ.get("CONNECT_INFRA_TESTS_STATE", ROOT / "build" / "tests-lab"))
 
 
 @pytest.fixture(scope="session")
