@@ -15,7 +15,9 @@ def is_setting(control):
 def test_the_server_runs_with(control, facts, found):
     setting = facts.postgresql.settings[control.key]
     assert control.parse(found(setting.value)) == control.value
-    assert not setting.pending_restart, "another value waits for a restart"
+    line = facts.postgresql.on_disk(control.key)
+    waiting = line.setting if line else "the default"
+    assert not setting.pending_restart, f"{waiting} waits for a restart"
 
 
 @pytest.mark.controls(component="postgresql", where=is_setting)
