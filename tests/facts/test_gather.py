@@ -13,7 +13,6 @@ from connect_infra.facts.base import Output
 from connect_infra.targets import Target
 from connect_infra.transport import connect
 
-
 READ_LATE = {"redis": lambda facts: (facts.cache, facts.queue)}
 """Modules that parse when a part of them is asked for, so that one's failure leaves the other."""
 
