@@ -21,35 +21,17 @@ def test_a_setting_as_the_server_shows_it(recorded):
     assert not setting.pending_restart
 
 
-def test_the_line_that_would_win_is_the_applied_one(recorded):
+def test_the_last_line_would_win(recorded):
     def line(setting, applied, error=None):
         return {
-            "sourcefile": "f",
-            "sourceline": 1,
-            "name": "work_mem",
-            "setting": setting,
-            "applied": applied,
-            "error": error,
+            **{"sourcefile": "f", "sourceline": 1, "name": "shared_buffers"},
+            **{"setting": setting, "applied": applied, "error": error},
         }
 
-    facts = postgresql.parse(
-        changed(recorded, file_settings=[line("1MB", True), line("2MB", False, "bad")])
-    )
-    assert facts.on_disk("work_mem").setting == "1MB"
-    assert facts.on_disk("shared_buffers") is None
-
-
-def test_a_restart_setting_that_waits_is_seen_in_the_file(recorded):
-    waiting = {
-        "sourcefile": "f",
-        "sourceline": 1,
-        "name": "shared_buffers",
-        "setting": "9MB",
-        "applied": False,
-        "error": None,
-    }
-    facts = postgresql.parse(changed(recorded, file_settings=[waiting]))
+    waiting = line("9MB", False, "setting could not be applied")
+    facts = postgresql.parse(changed(recorded, file_settings=[line("1MB", True), waiting]))
     assert facts.on_disk("shared_buffers").setting == "9MB"
+    assert facts.on_disk("work_mem") is None
 
 
 def test_an_override_is_kept_with_whom_it_is_for(recorded):
