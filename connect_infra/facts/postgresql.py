@@ -142,11 +142,12 @@ class PostgresqlFacts:
     started: float
 
     def on_disk(self, name: str) -> FileSetting | None:
-        """Return the line that would win at the next reload or restart, None if no file has one."""
-        lines = [line for line in self.file_settings if line.name == name and line.error is None]
-        applied = [line for line in lines if line.applied]
-        candidates = applied or lines
-        return candidates[-1] if candidates else None
+        """Return the line that would win at the next start, None if no file has one.
+
+        That is the last one; its `error` says so where it waits for that start, or is wrong.
+        """
+        lines = [line for line in self.file_settings if line.name == name]
+        return lines[-1] if lines else None
 
     def overridden(self, name: str) -> tuple[Override, ...]:
         """Return what databases or roles get instead of the server's value."""

@@ -23,10 +23,8 @@ def test_a_setting_as_the_server_shows_it(recorded):
 
 def test_the_last_line_would_win(recorded):
     def line(setting, applied, error=None):
-        return {
-            **{"sourcefile": "f", "sourceline": 1, "name": "shared_buffers"},
-            **{"setting": setting, "applied": applied, "error": error},
-        }
+        place = {"sourcefile": "f", "sourceline": 1, "name": "shared_buffers"}
+        return place | {"setting": setting, "applied": applied, "error": error}
 
     waiting = line("9MB", False, "setting could not be applied")
     facts = postgresql.parse(changed(recorded, file_settings=[line("1MB", True), waiting]))
