@@ -97,13 +97,13 @@ class SshConnection(Connection):
         try:
             self._fabric.open()
         except paramiko.BadHostKeyException as problem:
-            found = f"another {problem.key.get_name()} key: {problem.key.fingerprint}"
+            found = f"another key ({problem.key.get_name()} {problem.key.fingerprint})"
             raise self._wrong_host_key(found) from None
         except paramiko.AuthenticationException as problem:
             raise self._refused(problem) from None
         except (OSError, EOFError, paramiko.SSHException) as problem:
             if "not found in known_hosts" in str(problem):
-                raise self._wrong_host_key("no key for this host and port in it") from None
+                raise self._wrong_host_key("that this host and port are not in it") from None
             raise HostUnreachable(
                 expected=f"an SSH server that answers within {CONNECT_LIMIT:g} s",
                 found=str(problem) or type(problem).__name__,
