@@ -77,7 +77,7 @@ def component(ctx: Context) -> Component:
             restart_on=frozenset({SERVICE, DROP_IN, ECOSYSTEM}),
             log=ctx.expected("pm2.error_file"),
         ),
-        after=("connect.socket", "node", "pgbouncer", "redis-cache", "redis-queue"),
+        after=("connect.socket", "release", "pgbouncer", "redis-cache", "redis-queue"),
     )
 
 

@@ -374,20 +374,33 @@ def burst(connection, target):
     return send
 
 
-@pytest.fixture
-def hanging(as_root):
-    """Stop the application's processes for a while; the host itself lets them go on if we can't."""
+@pytest.fixture(scope="session")
+def waited(connection, site):
+    """How clients were answered, and after how many seconds, while the application hung."""
+    paths = ("/", "/api/programs")
+    lease = "connect-infra-hang"
+    found = {}
 
-    @contextlib.contextmanager
-    def stop():
-        as_root(f"systemd-run --quiet --on-active=100 pkill -CONT -f '{APPLICATION}'")
-        as_root(f"pkill -STOP -f '{APPLICATION}'")
-        try:
-            yield
-        finally:
-            as_root(f"pkill -CONT -f '{APPLICATION}'")
+    def wait(path):
+        started = time.monotonic()
+        answer = site.ask(path, limit=80)
+        found[path] = (answer.status, time.monotonic() - started)
 
-    return stop
+    go_on = f"pkill -CONT -f '{APPLICATION}'"
+    threads = [threading.Thread(target=wait, args=(path,)) for path in paths]
+    # Should we be killed, the host itself lets the application go on.
+    in_time = f"systemd-run --quiet --unit={lease} --on-active=100 {go_on}"
+    stop = f"{in_time}\n{go_on.replace('CONT', 'STOP')}"
+    done = connection.run(stop, sudo=True)
+    assert done.code == 0, done.stderr
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        connection.run(f"{go_on}\nsystemctl stop {lease}.timer", sudo=True)
+    return found
 
 
 @pytest.fixture

@@ -90,9 +90,10 @@ def test_the_log_is_there_and_the_applications(control, as_root, found):
 
 @pytest.mark.intrusive
 @pytest.mark.controls("pm2.autorestart", "pm2.restart_delay")
-def test_a_killed_process_is_replaced(control, facts, as_root, eventually, found):
-    victim = facts.pm2.connect[0].pid
-    running = "pgrep -cf '^node /opt/connect/current/server.js' || true"
+def test_a_killed_process_is_replaced(control, as_root, eventually, found):
+    pattern = "'^node /opt/connect/current/server.js'"
+    victim = as_root(f"pgrep -of {pattern}")
+    running = f"pgrep -cf {pattern} || true"
     before = as_root(running)
     as_root(f"kill -KILL {victim}")
     gone = f"test ! -d /proc/{victim} && echo gone || true"
