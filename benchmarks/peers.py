@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from itertools import cycle, islice
@@ -41,7 +42,7 @@ def by_testinfra(
     """
     options = {"ssh_config": str(ssh_config(target)), "sudo": "true"}
     if shared:
-        options["controlpath"] = f"/tmp/connect-infra-bench-{os.getpid()}"
+        options["controlpath"] = str(Path(tempfile.gettempdir(), f"connect-infra-{os.getpid()}"))
     started = time.monotonic()
     host = testinfra.get_host(f"ssh://{target.user}@{target.host}", **options)
     wrong = []
