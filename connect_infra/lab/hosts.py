@@ -5,6 +5,7 @@ import hashlib
 import subprocess
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 
 import docker
@@ -206,8 +207,18 @@ class Lab:
             label = f"{LABEL}={self.id}"
             for kept in self.client.images.list(filters={"label": label}):
                 self.client.images.remove(str(kept.id), force=True)
-            with suppress(docker.errors.ImageNotFound):
-                self.client.images.remove(image.tag())
+            self._remove_base_image()
+
+    def _remove_base_image(self) -> None:
+        """Remove the base image, unless another lab's hosts still run on it."""
+        try:
+            self.client.images.remove(image.tag())
+        except docker.errors.ImageNotFound:
+            self.progress("no base image to remove")
+        except docker.errors.APIError as problem:
+            if problem.status_code != HTTPStatus.CONFLICT:
+                raise
+            self.progress("the base image stays: another lab uses it")
 
     def _snapshot_tag(self, key: str) -> str:
         return f"connect-infra/snapshot-{self.id}:{key}"
