@@ -124,7 +124,7 @@ def parse(outputs: Mapping[str, Output]) -> Fail2banFacts:
             defaults=dict(answer["defaults"]),
             jails={name: _jail(jail) for name, jail in answer["jails"].items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (ArithmeticError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise ObservationError(
             expected="the jails as JSON",
             found=repr(text[:80]),

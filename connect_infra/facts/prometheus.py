@@ -164,7 +164,7 @@ def parse(outputs: Mapping[str, Output]) -> PrometheusFacts:
     )
     try:
         return _facts(json.loads(text), account, owners)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as problem:
+    except (ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as problem:
         raise _junk("the answers of its API", f"{type(problem).__name__} in {text}") from problem
 
 

@@ -59,14 +59,8 @@ class Loaded:
 
     @property
     def strangers(self) -> tuple[str, ...]:
-        """Rules of the INPUT chain that neither ufw nor fail2ban has put there."""
-        return tuple(
-            rule
-            for rule in self.rules
-            if rule.startswith("-A INPUT ")
-            and not _OWN.fullmatch(rule)
-            and not _BAN.fullmatch(rule)
-        )
+        """Rules that neither ufw nor fail2ban has put there and that decide on new connections."""
+        return tuple(rule for rule in self.rules if _is_strange(rule))
 
     def user_rules(self) -> tuple[str, ...]:
         """The rules that ufw has loaded for its user, in order, without the chain's name."""

@@ -11,6 +11,7 @@ from connect_infra.facts import (
     connect_service,
     cron,
     env,
+    fail2ban,
     host,
     layout,
     nginx,
@@ -18,7 +19,10 @@ from connect_infra.facts import (
     pgbouncer,
     pm2,
     postgresql,
+    prometheus,
     redis,
+    sshd,
+    ufw,
     units,
 )
 from connect_infra.facts.base import Output
@@ -28,6 +32,7 @@ LOOKS = {
     connect_service: lambda facts: [facts.directive("Type"), facts.commands("ExecStart")],
     cron: lambda facts: facts.having("pgbackrest"),
     env: lambda facts: [one.verdict for one in facts.variables.values()],
+    fail2ban: lambda facts: [facts.jail("sshd").reads, facts.jail("sshd").ports],
     host: lambda facts: facts.listeners(22),
     layout: lambda facts: [facts.shown("current"), facts.below("releases")],
     nginx: lambda facts: [facts.unloaded_files, facts.server("443")],
@@ -35,10 +40,13 @@ LOOKS = {
     pgbouncer: lambda facts: facts.database_line("connect"),
     pm2: lambda facts: [pm2.shown(value) for one in facts.connect for value in one.settings],
     postgresql: lambda facts: [facts.on_disk("work_mem"), facts.overridden("work_mem")],
+    prometheus: lambda facts: [facts.job("connect-app"), facts.alert("DatabaseDown")],
     redis: lambda facts: [
         *(facts.stranger("queue"), facts.password("cache"), facts.password("queue")),
         *(facts.cache, facts.queue),
     ],
+    sshd: lambda facts: [facts.values("Port"), facts.changed_since_loaded],
+    ufw: lambda facts: [facts.family(True), [one.strangers for one in facts.loaded.values()]],
     units: lambda facts: facts["cron.service"],
 }
 BREAKERS = [
