@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from typing import Annotated
 
 import typer
@@ -46,7 +47,7 @@ def up() -> None:
 def down(
     images: Annotated[bool, typer.Option("--images", help="Remove the images as well.")] = False,
 ) -> None:
-    """Remove all hosts and the network of this lab.
+    """Remove all hosts and the network of this lab; its keys and secrets stay in its directory.
 
     Example: connect-infra lab down --images
     """
@@ -83,6 +84,13 @@ def shell() -> None:
     Example: connect-infra lab shell
     """
     container = str(_main(Lab(_progress)).container.name)
+    if shutil.which("docker") is None:
+        raise LabError(
+            expected="Docker's client program",
+            found="no `docker` on the PATH",
+            where="lab shell",
+            remedy="apt-get install docker.io (or: make setup)",
+        )
     os.execvp("docker", ["docker", "exec", "-it", container, "/bin/bash", "-l"])
 
 

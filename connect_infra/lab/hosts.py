@@ -4,12 +4,14 @@ import fcntl
 import hashlib
 import subprocess
 import time
-from contextlib import suppress
-from http import HTTPStatus
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 import docker
 from docker.models.containers import Container
+from docker.models.images import Image
 from docker.models.networks import Network
 
 from connect_infra.document.values import GIB
@@ -23,13 +25,21 @@ MEMORY_BYTES = 8 * GIB
 """The memory of a lab host; every memory size of the document scales with it."""
 
 BOOT_LIMIT = 90
-"""Seconds until a host must have booted, on a machine that is busy."""
+"""Seconds until a host must have booted, or shut down, on a machine that is busy."""
+
+SNAPSHOTS_KEPT = 3
+"""How many snapshots a lab keeps; the oldest go first."""
 
 LABEL = "connect-infra.lab"
+SNAPSHOTS = "connect-infra/snapshot-"
 
 
 def silent(message: str) -> None:
     """Progress that nobody reads."""
+
+
+def _tags(images: Iterable[Image]) -> list[str]:
+    return [tag for one in images for tag in one.tags]
 
 
 class LabHost:
@@ -58,13 +68,17 @@ class LabHost:
 
     @property
     def address(self) -> str:
-        """The host's address on the lab's network."""
+        """The host's address on the lab's network; empty while it doesn't run."""
         self.container.reload()
         networks = self.container.attrs["NetworkSettings"]["Networks"]
-        return str(networks[self.lab.network_name]["IPAddress"])
+        return str(networks.get(self.lab.network_name, {}).get("IPAddress", ""))
 
+    @engine.reported("lab host")
     def exec(self, script: str, limit: int = 60) -> tuple[int, str]:
-        """Run a shell script as root through the engine: the way in when SSH is not one."""
+        """Run a shell script as root through the engine: the way in when SSH is not one.
+
+        Returns its exit code (124 after `limit` seconds) and what it wrote.
+        """
         command = ["timeout", str(limit), "/bin/sh", "-c", script]
         code, output = self.container.exec_run(command)
         assert isinstance(output, bytes)  # an iterator only where a stream is asked for
@@ -85,35 +99,66 @@ class LabHost:
             guards=Guards(intrusive=True, load=True, drills=True),
         )
 
-    def reboot(self) -> None:
-        """Shut the host down in order and boot it again."""
+    @engine.reported("lab host")
+    def stop(self) -> None:
+        """Shut the host down in order; what is on its disk stays."""
         self.container.kill(signal="SIGRTMIN+3")
         self.container.wait(timeout=BOOT_LIMIT)
+
+    @engine.reported("lab host")
+    def kill(self) -> None:
+        """End everything on the host at once; what the kernel has of its files stays."""
+        self.container.kill()
+        self.container.wait(timeout=BOOT_LIMIT)
+
+    @engine.reported("lab host")
+    def start(self) -> None:
+        """Boot the stopped host; its address may be another one then."""
         self.container.start()
         self.booted()
+        with self.lab.locked():
+            self.lab.publish()
 
+    def reboot(self) -> None:
+        """Shut the host down in order and boot it again."""
+        self.stop()
+        self.start()
+
+    @engine.reported("lab host")
     def remove(self) -> None:
         """Take the host away, with everything on it."""
+        with self.lab.locked():
+            self.discard()
+            self.lab.publish()
+
+    def discard(self) -> None:
+        """As `remove`, for who has locked the lab and tells the inventory."""
         with suppress(docker.errors.NotFound):
             self.container.remove(force=True, v=True)
 
+    @engine.reported("lab host")
     def booted(self) -> None:
-        """Wait until systemd says `running` and SSH answers; LabError when that takes too long."""
+        """Wait until systemd says `running` and let the lab's key in; LabError otherwise."""
         deadline = time.monotonic() + BOOT_LIMIT
         state = "not started"
-        while time.monotonic() < deadline:
-            _, output = self.exec("systemctl is-system-running; ls /etc/ssh/*ed25519_key.pub", 15)
-            state = output.strip().splitlines()[0] if output.strip() else "no answer"
-            if state == "running" and "ed25519_key.pub" in output:
-                self._let_in()
-                return
+        while self.running and (left := int(deadline - time.monotonic())) > 0:
+            _, output = self.exec("systemctl is-system-running --wait", left)
+            state = output.strip() or "no answer"
+            if state == "running":
+                return self._let_in()
             if state == "degraded":
-                _, state = self.exec("systemctl --failed --plain --no-legend --no-pager")
-                break
+                _, units = self.exec("systemctl --failed --plain --no-legend --no-pager")
+                failed = ", ".join(line.split()[0] for line in units.splitlines())
+                raise self._unusable(f"failed units: {failed}")
             time.sleep(0.2)
-        raise LabError(
+        if not self.running:
+            state = f"ended, exit code {self.container.attrs['State']['ExitCode']}"
+        raise self._unusable(state)
+
+    def _unusable(self, found: str) -> LabError:
+        return LabError(
             expected=f"a host that is `running` within {BOOT_LIMIT} s",
-            found=state,
+            found=found,
             where=f"lab host {self.name}",
             remedy="look with `connect-infra lab shell`, or run: connect-infra lab reset",
         )
@@ -122,13 +167,19 @@ class LabHost:
         """Put the lab's key into the host, and the host's key into the lab's known_hosts."""
         home = "/home/connect"
         public = (self.lab.state / "id_ed25519.pub").read_bytes()
-        self.exec(f"install -d -m 700 -o connect -g connect {home}/.ssh")
+        self._run(f"install -d -m 700 -o connect -g connect {home}/.ssh")
         self.container.put_archive(
             f"{home}/.ssh", image.file_in_tar("authorized_keys", public, 0o600)
         )
-        self.exec(f"chown -R connect:connect {home}/.ssh")
-        _, key = self.exec("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub")
+        self._run(f"chown -R connect:connect {home}/.ssh")
+        key = self._run("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub")
         self._known_hosts().write_text(f"{self.address} {key.strip()}\n")
+
+    def _run(self, script: str) -> str:
+        code, output = self.exec(script)
+        if code != 0:
+            raise self._unusable(output.strip() or f"exit code {code} of: {script}")
+        return output
 
     def _known_hosts(self) -> Path:
         return self.lab.state / f"known_hosts.{self.name}"
@@ -145,46 +196,70 @@ class Lab:
         self.id = hashlib.sha256(str(self.state).encode()).hexdigest()[:8]
         self.network_name = f"connect-infra-{self.id}"
         self.progress = progress
-        self.client = engine.ensure(self.state, progress)
 
+    @cached_property
+    def client(self) -> docker.DockerClient:
+        """The engine that answers; LabError when none does. Only `up` starts one."""
+        return engine.connect()
+
+    @engine.reported("lab up")
     def up(self, name: str = "main", snapshot: str | None = None) -> LabHost:
         """Return a booted host, the one that runs or a new one; killed half-way, run it again."""
-        with (self.state / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        engine.ensure(self.state, self.progress).close()
+        with self.locked():
             base = snapshot or image.ensure(self.client, self.progress)
             self._prepare()
             host = self.find(name)
             if host is not None and not host.running:
-                host.remove()
+                host.discard()
                 host = None
             if host is None:
                 self.progress(f"booting host {name}")
                 host = self._boot(name, base)
             host.booted()
-            write_targets(each.target() for each in self.hosts() if each.running)
+            self.publish()
         return host
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from changing this lab in the meantime."""
+        with (self.state / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def publish(self) -> None:
+        """Tell the inventory which hosts run, and where."""
+        write_targets(each.target() for each in self.hosts() if each.running)
+
+    @engine.reported("lab")
     def find(self, name: str) -> LabHost | None:
         """The host of that name, or None."""
         return next((host for host in self.hosts() if host.name == name), None)
 
+    @engine.reported("lab")
     def hosts(self) -> list[LabHost]:
         """All hosts of this lab, running or not."""
         label = f"{LABEL}={self.id}"
         found = self.client.containers.list(all=True, filters={"label": label})
         return sorted((LabHost(self, one) for one in found), key=lambda host: host.name)
 
+    @engine.reported("lab snapshot")
     def snapshot(self, host: LabHost, key: str) -> str:
-        """Keep a host as an image for later starts; return the image's tag."""
+        """Shut a host down and keep it as an image for later starts; return the image's tag.
+
+        Hosts that boot from it have SSH keys and a machine id of their own.
+        """
         host.exec(
-            "systemctl stop ssh; sync; rm -f /etc/ssh/ssh_host_*; truncate -s0 /etc/machine-id"
+            "rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id; truncate -s0 /etc/machine-id"
         )
+        host.stop()
         tag = self._snapshot_tag(key)
         repository, version = tag.split(":")
         host.container.commit(
             repository=repository, tag=version, changes=[f"LABEL {LABEL}={self.id}"]
         )
         host.remove()
+        self._drop_snapshots(SNAPSHOTS_KEPT)
         return tag
 
     def find_snapshot(self, key: str) -> str | None:
@@ -195,33 +270,40 @@ class Lab:
             return None
         return self._snapshot_tag(key)
 
+    @engine.reported("lab down")
     def down(self, *, images: bool = False) -> None:
-        """Remove all hosts and the network; with `images` the snapshots and the base image too."""
-        for host in self.hosts():
-            host.remove()
-        for network in self.client.networks.list(names=[self.network_name]):
-            network.remove()
-        for leftover in [target_file(), *self.state.glob("known_hosts.*")]:
-            leftover.unlink(missing_ok=True)
-        if images:
-            label = f"{LABEL}={self.id}"
-            for kept in self.client.images.list(filters={"label": label}):
-                self.client.images.remove(str(kept.id), force=True)
-            self._remove_base_image()
+        """Remove all hosts and the network; with `images` the snapshots and base images too.
 
-    def _remove_base_image(self) -> None:
-        """Remove the base image, unless another lab's hosts still run on it."""
-        try:
-            self.client.images.remove(image.tag())
-        except docker.errors.ImageNotFound:
-            self.progress("no base image to remove")
-        except docker.errors.APIError as problem:
-            if problem.status_code != HTTPStatus.CONFLICT:
-                raise
-            self.progress("the base image stays: another lab uses it")
+        Base images serve all labs of this machine: they stay while another lab has anything.
+        """
+        with self.locked():
+            for host in self.hosts():
+                host.discard()
+            for network in self.client.networks.list(names=[f"^{self.network_name}$"]):
+                network.remove()
+            for leftover in [target_file(), *self.state.glob("known_hosts.*")]:
+                leftover.unlink(missing_ok=True)
+            if images:
+                self._drop_snapshots(0)
+                self._drop_base_images()
+
+    def _drop_snapshots(self, kept: int) -> None:
+        """Remove all snapshots of this lab but the `kept` newest ones."""
+        found = self.client.images.list(name=f"{SNAPSHOTS}{self.id}")
+        found.sort(key=lambda one: str(one.attrs["Created"]), reverse=True)
+        for tag in _tags(found[kept:]):
+            self.client.images.remove(tag)
+
+    def _drop_base_images(self) -> None:
+        hosts = self.client.containers.list(all=True, filters={"label": LABEL})
+        if hosts or self.client.images.list(filters={"label": LABEL}):
+            self.progress("base images stay: another lab of this machine has hosts or snapshots")
+            return
+        for tag in _tags(self.client.images.list(name=image.REPOSITORY)):
+            self.client.images.remove(tag)
 
     def _snapshot_tag(self, key: str) -> str:
-        return f"connect-infra/snapshot-{self.id}:{key}"
+        return f"{SNAPSHOTS}{self.id}:{key}"
 
     def _prepare(self) -> None:
         key = self.state / "id_ed25519"
@@ -254,14 +336,16 @@ class Lab:
         )
         host_config |= {"CgroupnsMode": cgroups["namespace"]}
         host_config |= {"MaskedPaths": [], "ReadonlyPaths": []}  # systemd writes below /proc/sys
+        aliases = api.create_endpoint_config(aliases=[name])
         made = api.create_container(
             base,
-            "/sbin/init",
+            cgroups["command"],
             name=f"{self.network_name}-{name}",
             hostname=name,
             labels={LABEL: self.id, "connect-infra.host": name},
             environment={"container": "docker"},
             host_config=host_config,
+            networking_config={"EndpointsConfig": {self.network_name: aliases}},
         )
         container = self.client.containers.get(made["Id"])
         container.start()

@@ -7,6 +7,8 @@ network, so all packages that provisioning installs lie in an apt archive inside
 import fcntl
 import hashlib
 import io
+import os
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -18,11 +20,15 @@ import docker
 
 from connect_infra.errors import LabError
 from connect_infra.lab import npm
-from connect_infra.lab.engine import Progress
+from connect_infra.lab.engine import SYSTEM_PATH, Progress
 
 SUITE = "bookworm"
 REPOSITORY = "connect-infra/base"
 ARCHIVE = "/opt/connect-archive"
+WORK = "connect-infra-image"
+
+DEBIAN_FIRST = "Package: *\nPin: release o=Debian\nPin-Priority: 990\n"
+"""What Debian has comes from Debian, whatever other sources this machine has."""
 
 BASE_PACKAGES = (
     "ca-certificates", "dbus", "iproute2", "iptables", "openssh-server", "procps", "python3",
@@ -66,45 +72,101 @@ def tag() -> str:
 
 def ensure(client: docker.DockerClient, progress: Progress) -> str:
     """Return the base image's tag; build the image when the engine lacks it."""
-    lock_path = Path(tempfile.gettempdir()) / "connect-infra-image.lock"
-    with lock_path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    if _has_image(client):
+        return tag()
+    if os.geteuid() != 0:
+        raise LabError(
+            expected="root, because debootstrap needs it",
+            found=f"uid {os.geteuid()}",
+            where="base image",
+            remedy="run as root: connect-infra lab up (later starts need only the engine)",
+        )
+    with (_workshop() / f"{WORK}.lock").open("w") as lock:
         try:
-            client.images.get(tag())
-        except docker.errors.ImageNotFound:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("base image: waiting for another build of it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _has_image(client):
             _build(client, progress)
     return tag()
 
 
-def _build(client: docker.DockerClient, progress: Progress) -> None:
-    work = Path(tempfile.gettempdir()) / "connect-infra-image"
-    shutil.rmtree(work, ignore_errors=True)  # what an interrupted build left
+def _has_image(client: docker.DockerClient) -> bool:
     try:
-        root = work / "root"
-        root.mkdir(parents=True)
+        client.images.get(tag())
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def _workshop() -> Path:
+    return Path(tempfile.gettempdir())
+
+
+def _build(client: docker.DockerClient, progress: Progress) -> None:
+    for left in _workshop().glob(f"{WORK}-*"):  # by a build that was killed
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=f"{WORK}-", dir=_workshop()) as work:
+        root = Path(work, "root")
+        root.mkdir()
+        progress("base image: reading this machine's apt sources")
+        _refresh(progress)
         progress("base image: debootstrap")
         _run("debootstrap", "--variant=minbase", "--include=" + ",".join(BASE_PACKAGES), SUITE,
-             str(root), _mirror())  # fmt: skip
+             str(root), _mirror(), proxy=_proxy())  # fmt: skip
         progress("base image: downloading the packages that hosts may install")
         _fill_archive(root)
         progress("base image: importing")
         _settle(root)
         _import(client, root)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(*command: str, proxy: str = "") -> str:
+    """Run a program; LabError when it fails.
+
+    Its mounts and processes end with it, and it ends with us, however we are killed.
+    """
+    alone = (
+        "setpriv", "--pdeathsig", "KILL",
+        "unshare", "--mount", "--pid", "--fork", "--kill-child",
+    )  # fmt: skip
+    if shutil.which(command[0], path=SYSTEM_PATH) is None:
+        raise _failed(command[0], "no such program", f"apt-get install {command[0]}")
+    environment = {**os.environ, "PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"}
+    if proxy:
+        environment["http_proxy"] = proxy
+    done = subprocess.run(
+        [*alone, *command], capture_output=True, text=True, check=False, env=environment
+    )
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise LabError(
-            expected=f"`{command[0]}` to succeed",
-            found=said[-1] if said else f"exit code {done.returncode}",
-            where="base image",
-            remedy="mend that and run the command again; nothing half-built is kept",
-        )
+        found = said[-1] if said else f"exit code {done.returncode}"
+        raise _failed(command[0], found, "mend that and run the command again")
     return done.stdout
+
+
+def _failed(program: str, found: str, remedy: str) -> LabError:
+    return LabError(
+        expected=f"`{program}` to succeed",
+        found=found,
+        where="base image",
+        remedy=f"{remedy}; nothing half-built is kept",
+    )
+
+
+def _refresh(progress: Progress) -> None:
+    """Renew apt's lists; a source that doesn't answer is named, the others still serve."""
+    try:
+        _run("apt-get", "-qq", "update")
+    except LabError as problem:
+        progress(f"base image: apt-get update said: {problem.found}")
+
+
+def _proxy() -> str:
+    """The proxy that apt is told to use; debootstrap doesn't look there."""
+    said = _run("apt-config", "shell", "proxy", "Acquire::http::Proxy")
+    return "".join(part.removeprefix("proxy=") for part in shlex.split(said))
 
 
 def _mirror() -> str:
@@ -128,16 +190,21 @@ def _mirror() -> str:
 def _fill_archive(root: Path) -> None:
     archive = root / ARCHIVE.lstrip("/")
     (archive / "partial").mkdir(parents=True)
+    preferences = root.parent / "preferences"
+    preferences.write_text(DEBIAN_FIRST)
     _run(
         "apt-get", "-o", f"Dir::State::status={root}/var/lib/dpkg/status",
         "-o", f"Dir::Cache::archives={archive}", "-o", "APT::Install-Recommends=false",
         "-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=1",
+        "-o", f"Dir::Etc::Preferences={preferences}", "-o", "Dir::Etc::PreferencesParts=/dev/null",
         "--download-only", "--yes", "install", *packages(),
     )  # fmt: skip
     shutil.rmtree(archive / "partial")
     (archive / "lock").unlink(missing_ok=True)
     npm.fill(archive / "npm")
-    (archive / "Packages").write_text("\n".join(_index(deb) for deb in archive.glob("*.deb")))
+    (archive / "Packages").write_text(
+        "\n".join(_index(deb) for deb in sorted(archive.glob("*.deb")))
+    )
     (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{ARCHIVE} ./\n")
     for cached in (root / "var/lib/apt/lists", root / "var/cache/apt/archives"):
         shutil.rmtree(cached)
@@ -156,7 +223,12 @@ def _settle(root: Path) -> None:
     """Make the tree a bare server: a login user, its own keys at first boot, nothing of ours."""
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
-    for leftover in ("var/log/bootstrap.log", "etc/hostname", "etc/resolv.conf"):
+    for leftover in (
+        "var/log/bootstrap.log",
+        "var/lib/dbus/machine-id",
+        "etc/hostname",
+        "etc/resolv.conf",
+    ):
         (root / leftover).unlink(missing_ok=True)
     (root / "etc/machine-id").write_text("")
     (root / "etc/systemd/system/lab-ssh-keys.service").write_text(FIRST_BOOT_UNIT)

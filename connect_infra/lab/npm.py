@@ -19,7 +19,7 @@ TOOLS = {"npm": "9", "pm2": "7"}
 def fill(directory: Path) -> None:
     """Put one archive a tool (`pm2.tgz`, `npm.tgz`) into `directory`; LabError when npm can't."""
     directory.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="connect-infra-npm-") as prefix:
+    with tempfile.TemporaryDirectory(dir=directory.parent) as prefix:
         wanted = [f"{name}@{version}" for name, version in TOOLS.items()]
         install(["--global", "--prefix", prefix, *wanted], what="PM2 and npm", where="base image")
         for name in TOOLS:
