@@ -1,8 +1,11 @@
 """A first release on a lab host, so that the platform runs; on servers people deploy their own."""
 
 import base64
+import hashlib
+import tempfile
+from pathlib import Path
 
-from connect_infra.lab.release import build_release
+from connect_infra.lab.release import SOURCE, build_release
 from connect_infra.targets.lab import state_dir
 from provisioning.component import Component, Context
 from provisioning.native.host import USER
@@ -49,7 +52,7 @@ def component(ctx: Context) -> Component:
 
 
 def _on_a_lab_host(ctx: Context) -> tuple[Resource, ...]:
-    package = build_release(state_dir().absolute() / "release", VERSION).read_bytes()
+    package = _package(state_dir().absolute() / "release").read_bytes()
     # Straight to PostgreSQL: migrations take locks that a transaction pool would lose.
     url = f"postgresql://connect:{ctx.secrets['POSTGRES_PASSWORD']}@127.0.0.1:5432/connect"
     return (
@@ -62,3 +65,16 @@ def _on_a_lab_host(ctx: Context) -> tuple[Resource, ...]:
             {"MIGRATE_DATABASE_URL": url},
         ),
     )
+
+
+def _package(home: Path) -> Path:
+    """The package of the release's sources as they are now; built once for each content."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in SOURCE.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(SOURCE)}\0".encode() + path.read_bytes())
+    kept = home / f"connect-{VERSION}-{digest.hexdigest()[:16]}.tar.gz"
+    if not kept.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="building-", dir=home) as building:
+            build_release(Path(building), VERSION).rename(kept)
+    return kept
