@@ -89,6 +89,8 @@ class Verification:
                 remedy="leave out --intrusive, or set guards.intrusive in the inventory",
             )
         self.results: list[Result] = []
+        self.troubles: list[str] = []
+        """What went wrong outside of any control's verdict: collection, a worker, a bare test."""
         self.started = datetime.now(UTC)
         self.clock = time.perf_counter()
         self.round_trips_elsewhere = 0
@@ -143,10 +145,17 @@ class Verification:
             controls=merge(self.results),
         )
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep what keeps specs from being collected."""
+        if report.failed:
+            self.troubles.append(f"{report.nodeid}: {report.longreprtext}")
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the verdict that a test's report carries."""
         carried = [value for name, value in report.user_properties if name == RECORD]
         if report.when == "call" or not report.passed:
+            if report.failed and not carried:
+                self.troubles.append(f"{report.nodeid}: {report.longreprtext}")
             self.results.extend(Result(**record) for record in carried[-1:])  # type: ignore[arg-type]
 
     def errata_in_force(self) -> Iterator[str]:
@@ -308,7 +317,7 @@ def pytest_terminal_summary(
 ) -> None:
     """Print the summary that a person reads."""
     verification = config.stash.get(_session, None)
-    if verification is None or exitstatus == UNUSABLE:
+    if verification is None:
         return
     terminalreporter.ensure_newline()
     console = Console(
@@ -316,7 +325,10 @@ def pytest_terminal_summary(
         force_terminal=terminalreporter.hasmarkup or None,
         highlight=False,
     )
-    summarise(verification.run(), verification.errata_in_force(), console)
+    for trouble in verification.troubles:
+        console.print(trouble, style="red", markup=False, soft_wrap=True)
+    if exitstatus != UNUSABLE:  # which is also pytest's own code for a run that was cut short
+        summarise(verification.run(), verification.errata_in_force(), console)
 
 
 # --- from controls to tests ---------------------------------------------------------------------
@@ -342,7 +354,8 @@ def controls_of(marker: pytest.Mark) -> tuple[Control, ...]:
         chosen = where if callable(where) else lambda control: control.key in where
         found = tuple(one for one in known.component(marker.kwargs["component"]) if chosen(one))
     else:
-        found = tuple(known.controls[name] for name in marker.args if name in known.controls)
+        # In the document's order: xdist's workers must agree, also where a spec named a set.
+        found = tuple(one for one in known.controls.values() if one.id in marker.args)
     unknown = [name for name in marker.args if name not in known.controls]
     if unknown or not found:
         raise pytest.UsageError(f"no such control: {', '.join(unknown) or marker.kwargs}")

@@ -201,6 +201,24 @@ def test_workers_give_the_same_verdicts_from_one_round_trip(run, project):
     assert list(project.glob("connect-infra-*")) == []
 
 
+def test_workers_agree_on_controls_that_were_named_as_a_set(run, project):
+    names = (
+        'frozenset({"redis-queue.port", "redis-queue.bind", "redis-queue.timeout", "env.NODE_ENV"})'
+    )
+    spec = f"@pytest.mark.controls(*{names})\ndef test_x(control): pass\n"
+    (project / "specs" / "test_some.py").write_text(f"import pytest\n{spec}")
+    code, said, results = run("-n", "2")
+    assert code == 0, said
+    assert len(results["controls"]) == 4
+
+
+def test_specs_that_cannot_be_read_are_shown(run, project):
+    (project / "specs" / "test_more.py").write_text("import no_such_module\n")
+    code, said, _ = run()
+    assert code != 0
+    assert "No module named 'no_such_module'" in said
+
+
 def test_an_unknown_control_in_a_spec_is_refused(run, project):
     spec = '@pytest.mark.controls("no.such")\ndef test_x(control): pass\n'
     (project / "specs" / "test_some.py").write_text(f"import pytest\n{spec}")
