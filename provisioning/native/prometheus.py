@@ -182,7 +182,7 @@ def _redis(ctx: Context) -> Component:
         for name, short in (("redis-cache", "CACHE"), ("redis-queue", "QUEUE"))
     }
     address = f"-redis.addr=redis://{_redis_address(ctx, 'redis-cache')}"
-    content = json.dumps(passwords, indent=1).encode()
+    content = (json.dumps(passwords, indent=1) + "\n").encode()
     return _exporter(
         ctx,
         "redis-exporter",
