@@ -14,6 +14,8 @@ from connect_infra.errors import ApplyError, PlanError
 from connect_infra.transport import connect
 from provisioning.resources import File
 
+pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
 CLI = (Path(sys.executable).with_name("connect-infra"),)
 SERVICES = ("postgresql@15-main", "pgbouncer", "redis-cache", "redis-queue", "cron")
 SETTINGS = "/etc/postgresql/15/main/conf.d/90-connect.conf"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
 ROOT = Path(__file__).resolve().parents[2]
 SQL = "cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -c"
 RELOAD = f'{SQL} "SELECT pg_reload_conf()" >/dev/null && sleep 0.3'

@@ -6,6 +6,10 @@ Each test takes away what this project adds, so that only the documented text is
 import time
 from contextlib import contextmanager
 
+import pytest
+
+pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
 UNIT = "connect.service"
 DROP_INS = f"/etc/systemd/system/{UNIT}.d"
 HEALTHY = "curl -sf --unix-socket /run/connect.sock http://localhost/api/health"

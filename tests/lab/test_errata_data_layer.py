@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
 CONF = "/etc/postgresql/15/main"
 PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1"
 RESTART = "systemctl restart postgresql@15-main"

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
+pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
 SITE = "/etc/nginx/sites-available/connect"
 MAIN = "/etc/nginx/nginx.conf"
 ASK = "curl -sk -o /dev/null -w '%{http_code}\\n' -H Host:your-domain.com"

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
 BASE = "/tmp/errata-pm2"
 AS = (
     "runuser -u connect -- env -i PATH=/usr/local/bin:/usr/bin:/bin HOME=/home/connect "

@@ -14,6 +14,8 @@ from connect_infra.targets import load_secrets
 from connect_infra.transport import connect
 from connect_infra.web import Site
 
+pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
 USER = {"user": "user-7@example.com", "password": "connect-lab"}
 MIGRATE = """
 cd /opt/connect/releases/{version} && runuser -u connect -- sh -euc '
