@@ -62,7 +62,9 @@ def component(ctx: Context) -> Component:
             Directory(DROP_IN.rpartition("/")[0]),
             Directory(ctx.expected("nginx.site80[/.well-known/acme-challenge/].root")),
             File(MAIN, main_file(ctx)),
-            File(HEADERS, render("native/nginx_headers.j2", headers=_security_headers(ctx))),
+            File(
+                HEADERS, render("native/nginx_headers.j2", headers="\n".join(security_headers(ctx)))
+            ),
             File(SITE, site_file(ctx)),
             File(STATUS, render("native/nginx_status.j2", address=STATUS_ADDRESS)),
             File(DROP_IN, render("native/restart.conf.j2")),
@@ -104,6 +106,9 @@ def site_file(ctx: Context) -> bytes:
             one for one in https if "add_header" in body(ctx, "nginx-site-https", f"server > {one}")
         ],
         headers_file=HEADERS,
+        redirect_headers=[
+            line for line in security_headers(ctx) if "Strict-Transport-Security" not in line
+        ],
         kept_alive=lambda location: kept_alive(
             body(ctx, "nginx-site-https", f"server > {location}")
         ),
@@ -152,6 +157,7 @@ def _locations(ctx: Context, name: str) -> list[str]:
     return list(dict.fromkeys(steps))
 
 
-def _security_headers(ctx: Context) -> str:
+def security_headers(ctx: Context) -> list[str]:
+    """The server's documented add_header lines."""
     lines = body(ctx, "nginx-site-https", "server").splitlines()
-    return "\n".join(line.strip() for line in lines if line.strip().startswith("add_header "))
+    return [line.strip() for line in lines if line.strip().startswith("add_header ")]

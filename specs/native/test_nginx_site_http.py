@@ -44,6 +44,20 @@ def test_every_name_is_sent_to_https(control, site, found):
         assert found(got) == f"301 https://{site.domain}{TEST_PATH}"
 
 
+@pytest.mark.controls("nginx.site80[/].return")
+def test_the_redirect_has_the_security_headers(control, site, expectations, found):
+    answer = site.ask(TEST_PATH, port=PORT)
+    documented = {
+        name.partition("[")[2].rstrip("]"): one.value[0]
+        for name, one in expectations.items()
+        if name.startswith("nginx.site443.add_header[")
+    }
+    # Without TLS a server must not send it (RFC 6797, 7.2).
+    del documented["Strict-Transport-Security"]
+    wrong = [name for name, value in documented.items() if answer.all(name) != (value,)]
+    assert found(wrong) == [], "missing, or not once"
+
+
 @pytest.mark.controls("nginx.site80[/.well-known/acme-challenge/].root")
 def test_the_challenge_of_the_authority_is_not_redirected(control, site, found):
     answer = site.ask("/.well-known/acme-challenge/connect-infra", port=PORT)

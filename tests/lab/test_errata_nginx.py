@@ -124,3 +124,13 @@ def test_the_documented_certificate_offers_half_of_the_ciphers(host):
     ):
         code, _ = host.exec(f"{offer.format(cipher)} </dev/null")
         assert (code == 0) is works, cipher
+
+
+def test_the_redirect_has_no_security_header(host):
+    redirect = "http://127.0.0.1/programs"
+    assert "x-frame-options: deny" in headers_of(host, redirect)
+    with documented(host, SITE, "1,/listen 443/{/add_header/d}"):
+        bare = headers_of(host, redirect)
+    assert bare.startswith("http/1.1 301")
+    assert "x-frame-options" not in bare
+    assert "strict-transport-security" not in headers_of(host, redirect)
