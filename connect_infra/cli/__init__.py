@@ -8,6 +8,7 @@ from rich.console import Console
 from connect_infra.cli.controls import controls
 from connect_infra.cli.doctor import doctor
 from connect_infra.cli.lab import app as lab
+from connect_infra.cli.operations import deploy, rollback
 from connect_infra.cli.plan import apply, plan
 from connect_infra.cli.verify import verify
 from connect_infra.errors import ConnectInfraError
@@ -24,6 +25,8 @@ app.add_typer(lab, name="lab")
 app.command("plan")(plan)
 app.command("apply")(apply)
 app.command("verify")(verify)
+app.command("deploy")(deploy)
+app.command("rollback")(rollback)
 app.command("controls")(controls)
 app.command("doctor")(doctor)
 

@@ -2,8 +2,9 @@
 
 from connect_infra.targets import Target
 from connect_infra.transport.base import Completed, Connection
+from connect_infra.transport.relay import Channel
 
-__all__ = ["Completed", "Connection", "connect"]
+__all__ = ["Channel", "Completed", "Connection", "connect"]
 
 
 def connect(target: Target) -> Connection:

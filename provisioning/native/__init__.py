@@ -29,7 +29,7 @@ def components(ctx: Context) -> tuple[Component, ...]:
         (
             host.component(ctx),
             layout.component(ctx),
-            scripts.component(),
+            scripts.component(ctx),
             pgbackrest.component(ctx),
             postgresql.component(ctx),
             pgbouncer.component(ctx),
