@@ -5,11 +5,13 @@ import sys
 import typer
 from rich.console import Console
 
+from connect_infra.cli.condition import health
 from connect_infra.cli.controls import controls
 from connect_infra.cli.doctor import doctor
 from connect_infra.cli.lab import app as lab
-from connect_infra.cli.operations import deploy, rollback
+from connect_infra.cli.operations import backup, deploy, restore, rollback
 from connect_infra.cli.plan import apply, plan
+from connect_infra.cli.release import app as release
 from connect_infra.cli.verify import verify
 from connect_infra.errors import ConnectInfraError
 
@@ -22,11 +24,15 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(lab, name="lab")
+app.add_typer(release, name="release")
 app.command("plan")(plan)
 app.command("apply")(apply)
 app.command("verify")(verify)
 app.command("deploy")(deploy)
 app.command("rollback")(rollback)
+app.command("backup")(backup)
+app.command("restore")(restore)
+app.command("health")(health)
 app.command("controls")(controls)
 app.command("doctor")(doctor)
 

@@ -28,6 +28,11 @@ sha256sum <"$file"
 
 ERROR = "error: "
 
+GIVE = 'if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n -- "$@"; fi && printf "%s" "$0"'
+"""What runs on the host to send a command's output as root; the mark says that it is whole."""
+
+WHOLE = "connect-infra-whole"
+
 CHUNK = 2**22
 
 STEPS = 4
@@ -122,6 +127,32 @@ def brought(connection: Connection, file: Path, progress: Progress) -> Iterator[
         yield path
     finally:
         connection.run('rm -f "$1"', path)
+
+
+def fetched(connection: Connection, argv: list[str], take: Callable[[bytes], object]) -> int:
+    """Hand over what a command prints that runs on the host as root; return its number of bytes.
+
+    OperationError when the command fails or the connection ends before it.
+    """
+    mark = WHOLE.encode()
+    channel = connection.open_channel(["/bin/sh", "-c", GIVE, WHOLE, *argv])
+    kept, size = b"", 0
+    try:
+        channel.finish()
+        while data := channel.receive():
+            ready, kept = (kept + data)[: -len(mark)], (kept + data)[-len(mark) :]
+            take(ready)
+            size += len(ready)
+    finally:
+        channel.close()
+    if kept != mark:
+        raise OperationError(
+            expected="everything to arrive",
+            found=f"an end after {size} bytes",
+            where=connection.name,
+            remedy="look whether sudo works there and repeat",
+        )
+    return size
 
 
 def _lines(channel: Channel) -> Iterator[str]:

@@ -10,6 +10,7 @@ from provisioning.native import (
     layout,
     nginx,
     node,
+    operations,
     pgbackrest,
     pgbouncer,
     pm2,
@@ -47,5 +48,6 @@ def components(ctx: Context) -> tuple[Component, ...]:
             fail2ban.component(ctx),
             *prometheus.components(ctx),
             dashboards.component(ctx),
+            operations.component(ctx),
         )
     )

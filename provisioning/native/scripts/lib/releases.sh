@@ -55,9 +55,10 @@ recover() { # what a killed deployment or rollback left
 }
 
 trial() { # trial RELEASE: it starts, with the real settings, and answers on a socket of its own
-  local version
+  local version since
   version=$(version_of "$1")
   end_trial
+  since=$(date +@%s.%N)
   # The environment file would win over --setenv, env wins over both. The unit ends by itself, also
   # when this script is killed.
   systemd-run --quiet --collect --unit="$TRIAL" --uid=connect --gid=connect \
@@ -68,7 +69,7 @@ trial() { # trial RELEASE: it starts, with the real settings, and answers on a s
   if patiently 30 trial_answers "$version"; then
     end_trial
   else
-    journalctl --quiet --no-pager --output=cat --unit="$TRIAL" --lines=3 | cut --characters=1-300
+    journalctl --quiet --no-pager --output=cat --unit="$TRIAL" --since="$since" | tail --lines=15 | cut --characters=1-200
     end_trial
     return 1
   fi
