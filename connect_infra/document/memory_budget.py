@@ -1,7 +1,7 @@
 """What the documented memory sizes can take at worst, added up.
 
-Each size of document A is stated by itself (3.1, 3.3, 3.4). That together they fit the 128 GB of 1.1
-is stated nowhere, and follows from none of them.
+Each size of document A is stated by itself (3.1, 3.3, 3.4). That together they fit the 128 GB of
+1.1 is stated nowhere, and follows from none of them.
 """
 
 from collections.abc import Mapping
