@@ -21,6 +21,9 @@ _STRETCHED = 1000
 
 Slot = Literal["ok", "bad", "void"]
 
+_SLOTS: dict[Slot, tuple[str, str]] = {"bad": ("18", "30"), "ok": ("36", "12"), "void": ("46", "2")}
+"""Top and height of a slot in a strip."""
+
 
 class Series(NamedTuple):
     """One line of a chart: its name and its points, in order of x."""
@@ -169,17 +172,9 @@ def probe_strip(
     for kind, same in groupby(slots, key=lambda slot: slot[1]):
         block = [at for at, _ in same]
         left, right = block[0] / end, until[block[-1]] / end
-        y, height = {"bad": ("18", "30"), "ok": ("36", "12"), "void": ("46", "2")}[kind]
-        parts.append(
-            tag(
-                "rect",
-                x=_percent(left),
-                width=_percent(right - left),
-                y=y,
-                height=height,
-                class_=f"slot {kind}",
-            )  # fmt: skip
-        )
+        y, height = _SLOTS[kind]
+        place = {"x": _percent(left), "width": _percent(right - left), "y": y, "height": height}
+        parts.append(tag("rect", **place, class_=f"slot {kind}"))
     for number, moment in enumerate(moments, 1):
         parts.append(_moment(number, moment.at / end))
     counts = {kind: sum(1 for _, each in slots if each == kind) for kind in ("ok", "bad", "void")}
@@ -208,6 +203,13 @@ def share_bar(parts: Sequence[tuple[str, float]], title: str) -> Markup:
             left += size / total
     said = f"{title}: " + ", ".join(f"{size:g} {kind}" for kind, size in parts if size)
     return tag("svg", _joined(drawn), role="img", aria_label=said, class_="bar")
+
+
+def meter(value: float, highest: float) -> Markup:
+    """Draw a value as a share of the highest; the number stands beside it, so it says nothing."""
+    share = value / highest if highest else 0.0
+    drawn = tag("rect", width=_percent(share), height="100%", class_="fill")
+    return tag("svg", drawn, aria_hidden="true", class_="bar")
 
 
 def tag(name: str, content: Markup | str = "", **attributes: str) -> Markup:

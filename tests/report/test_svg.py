@@ -42,8 +42,13 @@ def test_ticks_are_few_and_reach_the_highest(highest):
 
 @pytest.mark.parametrize(
     ("highest", "expected"),
-    [(87, [0, 25, 50, 75, 100]), (0, [0, 1]), (1, [0, 0.25, 0.5, 0.75, 1]), (100, [0, 25, 50, 75, 100])],
-)  # fmt: skip
+    [
+        (87, [0, 25, 50, 75, 100]),
+        (100, [0, 25, 50, 75, 100]),
+        (0.3, [0, 0.1, 0.2, 0.3]),
+        (0, [0, 1]),
+    ],
+)
 def test_ticks_are_round(highest, expected):
     assert svg.ticks(highest) == expected
 

@@ -1,0 +1,138 @@
+"""Drives Debian's chromium over its DevTools protocol: load a page, look, click, print.
+
+The protocol is JSON over a WebSocket, so a library beyond the WebSocket itself is not needed.
+"""
+
+import base64
+import itertools
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import websocket
+
+PROGRAM = "chromium"
+START_SECONDS = 60
+ANSWER_SECONDS = 60
+
+
+class Browser:
+    """One headless chromium with one page; network requests are noted as they are sent."""
+
+    def __init__(self, directory: Path) -> None:
+        if shutil.which(PROGRAM) is None:
+            raise AssertionError(f"expected {PROGRAM} on the PATH, found none; run: make system")
+        self.requests: list[str] = []
+        self._numbers = itertools.count(1)
+        self._log = (directory / "chromium.log").open("wb")
+        self._process = subprocess.Popen(
+            [
+                PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--no-first-run", "--no-default-browser-check", "--disable-extensions",
+                "--remote-debugging-port=0", "--remote-allow-origins=http://127.0.0.1",
+                f"--user-data-dir={directory / 'profile'}", "about:blank",
+            ],
+            stdout=self._log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            self._socket = self._connected(directory / "profile" / "DevToolsActivePort")
+        except BaseException:
+            self.close()
+            raise
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Network"):
+            self.call(f"{domain}.enable")
+
+    _session: str | None = None
+    _socket: websocket.WebSocket | None = None
+
+    def _connected(self, port_file: Path) -> websocket.WebSocket:
+        deadline = START_SECONDS * 10
+        for _ in range(deadline):
+            if port_file.exists() and len(lines := port_file.read_text().splitlines()) == 2:
+                url = f"ws://127.0.0.1:{lines[0]}{lines[1]}"
+                return websocket.create_connection(
+                    url, timeout=ANSWER_SECONDS, origin="http://127.0.0.1", max_size=None
+                )
+            try:
+                self._process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        raise AssertionError(f"chromium did not start; see {self._log.name}")
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send one command and return its result; AssertionError if chromium refuses it."""
+        number = next(self._numbers)
+        message = {"id": number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        assert self._socket is not None
+        self._socket.send(json.dumps(message))
+        while True:
+            answer = json.loads(self._socket.recv())
+            self._note(answer)
+            if answer.get("id") == number:
+                assert "error" not in answer, answer["error"]
+                return answer["result"]
+
+    def _note(self, event: dict[str, Any]) -> None:
+        if event.get("method") == "Network.requestWillBeSent":
+            self.requests.append(event["params"]["request"]["url"])
+
+    def js(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression on the page."""
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def open(self, path: Path, width: int, height: int = 900, scheme: str = "light") -> None:
+        """Load a file in a window of that width, in the light or the dark scheme."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
+        )  # fmt: skip
+        self.media("screen", scheme)
+        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.js("new Promise(done => document.readyState == 'complete' ? done() "
+                ": addEventListener('load', done))")  # fmt: skip
+
+    def media(self, kind: str, scheme: str) -> None:
+        """Show the page as on screen or in print, in a colour scheme."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", media=kind, features=features)
+
+    def press(self, key: str) -> None:
+        """Press and release a key, such as Tab, Enter or a letter."""
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
+        text = {"text": "\r" if key == "Enter" else key} if key not in {"Tab", "Escape"} else {}
+        code = codes.get(key, ord(key[0].upper()))
+        for kind in ("keyDown", "keyUp"):
+            typed = text if kind == "keyDown" else {}
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **typed
+            )
+
+    def picture(self, path: Path, whole: bool = False) -> None:
+        """Save what the window shows, or the whole page, as PNG."""
+        answer = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+    def close(self) -> None:
+        """End the browser."""
+        if self._socket is not None:
+            self._socket.close()
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
