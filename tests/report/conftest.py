@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import websocket
 
 PROGRAM = "chromium"
@@ -24,7 +25,11 @@ class Browser:
     def __init__(self, directory: Path) -> None:
         if shutil.which(PROGRAM) is None:
             raise AssertionError(f"expected {PROGRAM} on the PATH, found none; run: make system")
+        self._session: str | None = None
+        self._socket: websocket.WebSocket | None = None
         self.requests: list[str] = []
+        self.complaints: list[str] = []
+        """Errors and refusals (such as the content security policy's) since the last `open`."""
         self._numbers = itertools.count(1)
         self._log = (directory / "chromium.log").open("wb")
         self._process = subprocess.Popen(
@@ -45,11 +50,8 @@ class Browser:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Network"):
+        for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
-
-    _session: str | None = None
-    _socket: websocket.WebSocket | None = None
 
     def _connected(self, port_file: Path) -> websocket.WebSocket:
         deadline = START_SECONDS * 10
@@ -84,6 +86,8 @@ class Browser:
     def _note(self, event: dict[str, Any]) -> None:
         if event.get("method") == "Network.requestWillBeSent":
             self.requests.append(event["params"]["request"]["url"])
+        if event.get("method") in {"Log.entryAdded", "Runtime.exceptionThrown"}:
+            self.complaints.append(json.dumps(event["params"]))
 
     def js(self, expression: str) -> Any:
         """Return the value of a JavaScript expression on the page."""
@@ -100,6 +104,8 @@ class Browser:
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
         )  # fmt: skip
         self.media("screen", scheme)
+        self.requests.clear()
+        self.complaints.clear()
         self.call("Page.navigate", url=path.resolve().as_uri())
         self.js("new Promise(done => document.readyState == 'complete' ? done() "
                 ": addEventListener('load', done))")  # fmt: skip
@@ -136,3 +142,11 @@ class Browser:
             self._process.kill()
             self._process.wait()
         self._log.close()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """One chromium for all tests of the page."""
+    chromium = Browser(tmp_path_factory.mktemp("chromium"))
+    yield chromium
+    chromium.close()
