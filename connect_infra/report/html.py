@@ -9,25 +9,32 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from connect_infra.document import Document
-from connect_infra.report import parts, svg, verification
+from connect_infra.errors import ObservationError
+from connect_infra.report import drift, parts, svg, verification
+from connect_infra.report.drift import DriftRun
+from connect_infra.report.inputs import KIND_NAMES, Report
 from connect_infra.report.parts import Part
 from connect_infra.report.results import Run
 
 SLOWEST = 10
 """Controls in the table of the slowest."""
 
+STATUSES = (
+    *("fail", "error", "waived", "pass"),
+    *("survived", "alarm", "void", "impossible", "killed", "quiet"),
+    *("met", "missed", "invalid", "unknown", "not_restored"),
+)
+
 STATUS_WORDS = {
-    "fail": "fail",
-    "error": "error",
-    "waived": "waived",
-    "pass": "pass",
+    **{status: status for status in STATUSES},
     "not_applicable": "n/a",
+    "not_restored": "not restored",
 }
 
 
@@ -39,11 +46,20 @@ class Section(NamedTuple):
     view: Mapping[str, object]
 
 
-def page(runs: Sequence[Run], document: Document, made: datetime) -> str:
-    """Return the page that shows the given results; `made` is when. Raises ValueError for none."""
-    if not runs:
-        raise ValueError("expected results, found none")
-    sections = [_verification(run, document) for run in runs]
+def page(reports: Sequence[Report], document: Document, made: datetime) -> str:
+    """Return the page that shows the given results; `made` is when.
+
+    Raises ObservationError for none, and for two of a kind that there can be only one of.
+    """
+    run = _only(Run, reports)
+    drifts = _only(DriftRun, reports)
+    sections = []
+    if run:
+        sections.append(_verification(run, document, drifts))
+    if drifts:
+        sections.append(_drift(drifts, document))
+    if not sections:
+        raise _mixed("results of something", "none")
     summed = [section.part for section in sections]
     style, script = _asset("report.css"), _asset("report.js")
     return (
@@ -62,7 +78,24 @@ def page(runs: Sequence[Run], document: Document, made: datetime) -> str:
     )
 
 
-def _verification(run: Run, document: Document) -> Section:
+_Kind = TypeVar("_Kind", Run, DriftRun)
+
+
+def _only(kind: type[_Kind], reports: Sequence[Report]) -> _Kind | None:
+    """Return the one of a kind whose controls have their places on the page."""
+    found = [report for report in reports if isinstance(report, kind)]
+    if len(found) > 1:
+        raise _mixed(f"one {KIND_NAMES[kind]}", f"{len(found)}")
+    return found[0] if found else None
+
+
+def _mixed(expected: str, found: str) -> ObservationError:
+    return ObservationError(
+        expected=expected, found=found, where="report", remedy="name one file of each kind"
+    )
+
+
+def _verification(run: Run, document: Document, drifts: DriftRun | None) -> Section:
     rows = verification.rows(run, document)
     view = {
         "run": run,
@@ -72,8 +105,20 @@ def _verification(run: Run, document: Document) -> Section:
         "errata": verification.errata(rows),
         "waived": [row for row in rows if row.status == "waived"],
         "slowest": verification.slowest(rows, SLOWEST),
+        "drift": drift.by_control(drifts) if drifts else {},
     }
     return Section("verification", verification.part(run), view)
+
+
+def _drift(run: DriftRun, document: Document) -> Section:
+    component_of = {control.id: control.component for control in document.controls.values()}
+    view = {
+        "run": run,
+        "counts": run.counts,
+        "wrong": drift.wrong(run),
+        "groups": drift.groups(run, component_of),
+    }
+    return Section("drift", drift.part(run), view)
 
 
 def _policy(style: str, script: str) -> str:

@@ -3,20 +3,24 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
 from connect_infra.document import first_problem
 from connect_infra.errors import ObservationError
+from connect_infra.report.drift import DriftRun
 from connect_infra.report.results import Run
 
-Report = Run
+Report: TypeAlias = Run | DriftRun
 
-KINDS: Mapping[str, tuple[frozenset[str], TypeAdapter[Report]]] = {
-    "a verification": (frozenset({"topology", "controls"}), TypeAdapter(Run)),
+KIND_NAMES: Mapping[type[Report], str] = {Run: "verification", DriftRun: "drift run"}
+
+KEYS: Mapping[type[Report], frozenset[str]] = {
+    Run: frozenset({"topology", "controls"}),
+    DriftRun: frozenset({"controls"}),
 }
-"""What each kind of results is called, the keys that tell it from the others, and its type."""
+"""The keys that tell each kind of results from those after it."""
 
 
 def load(path: Path) -> Report:
@@ -31,16 +35,16 @@ def load(path: Path) -> Report:
 def recognised(data: Any, path: Path) -> Report:
     """Return the results that `data` of a file holds. Raises ObservationError if it is none."""
     keys = data.keys() if isinstance(data, dict) else set()
-    for name, (own, adapter) in KINDS.items():
+    for kind, own in KEYS.items():
         if own <= keys:
             try:
-                return adapter.validate_python(data)
+                return TypeAdapter(kind).validate_python(data)
             except ValidationError as error:
                 field, expected, found = first_problem(error)
-                where = f"{path} ({name}), {field or 'the whole file'}"
+                where = f"{path}, a {KIND_NAMES[kind]}, {field or 'as a whole'}"
                 raise _refused(where, expected, found) from error
-    found = f"the keys {', '.join(map(str, keys))}" if keys else "none of their keys"
-    raise _refused(path, f"results of {' or '.join(KINDS)}", found[:200])
+    found = f"the keys {', '.join(map(str, keys))}"[:200] if keys else "none of their keys"
+    raise _refused(path, f"the results of a {' or a '.join(KIND_NAMES.values())}", found)
 
 
 def _refused(where: Path | str, expected: str, found: str) -> ObservationError:

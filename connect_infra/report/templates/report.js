@@ -1,36 +1,29 @@
 "use strict";
 (() => {
-  const form = document.querySelector(".tools");
   const every = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const reveal = () => {
-    const id = decodeURIComponent(location.hash.slice(1));
-    const wanted = id && document.getElementById(id);
-    if (!wanted) return;
-    if (wanted.hidden || wanted.closest("[hidden]")) clear();
-    for (let at = wanted; at; at = at.parentElement) if (at.matches("details")) at.open = true;
-    wanted.scrollIntoView();
-  };
+  const lists = every(".list").map(filtered);
 
-  // What is searched is what is shown, so that a search finds what the eye has seen.
-  const components = every("#controls details.component").map((details) => ({
-    details,
-    open: details.open,
-    rows: every("tr[data-status]", details).map((row) => ({
-      row,
-      text: `${details.querySelector("summary").textContent} ${row.textContent}`.toLowerCase(),
-    })),
-  }));
-  let clear = () => {};
-
-  if (form) {
+  function filtered(list) {
+    const form = list.querySelector(".tools");
+    const nothing = list.querySelector(".nothing");
     const { search, all } = form.elements;
-    const chosen = () => every("input[name=status]:checked", form).map((box) => box.value);
+    // What is searched is what is shown, so that a search finds what the eye has seen.
+    const groups = every("details.component", list).map((details) => ({
+      details,
+      open: details.open,
+      rows: every("tr[data-status]", details).map((row) => ({
+        row,
+        text: `${details.querySelector("summary").textContent} ${row.textContent}`.toLowerCase(),
+      })),
+    }));
+    const total = groups.reduce((sum, { rows }) => sum + rows.length, 0);
+
     const filter = () => {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const kinds = chosen();
+      const kinds = every("input[name=status]:checked", form).map((box) => box.value);
       const active = words.length > 0 || kinds.length > 0;
       let shown = 0;
-      for (const { details, rows, open } of components) {
+      for (const { details, rows, open } of groups) {
         let matches = 0;
         for (const { row, text } of rows) {
           const match =
@@ -43,38 +36,50 @@
         details.open = active ? matches > 0 : open;
         shown += matches;
       }
-      const total = components.reduce((sum, { rows }) => sum + rows.length, 0);
       form.querySelector("output").textContent = active ? `${shown} of ${total} shown` : "";
-      document.querySelector("#controls .nothing").hidden = shown > 0;
+      nothing.hidden = shown > 0;
       say(false);
     };
     const say = (opened) => {
       all.setAttribute("aria-pressed", String(opened));
       all.textContent = opened ? "Close all" : "Open all";
     };
-    clear = () => {
+    const clear = () => {
       form.reset();
       filter();
     };
+
     form.hidden = false;
     form.addEventListener("input", filter);
     form.addEventListener("submit", (event) => event.preventDefault());
+    search.addEventListener("keydown", (event) => event.key === "Escape" && clear());
     all.addEventListener("click", () => {
       const opened = all.getAttribute("aria-pressed") !== "true";
-      for (const { details } of components) details.open = opened;
+      for (const { details } of groups) details.open = opened;
       say(opened);
     });
-    document.querySelector("#controls .nothing button").addEventListener("click", () => {
+    nothing.querySelector("button").addEventListener("click", () => {
       clear();
       search.focus();
     });
-    document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && event.target === search) clear();
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.matches("input")) return;
-      event.preventDefault();
-      search.focus();
-    });
+    return { search, clear };
   }
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.matches("input") || event.ctrlKey || event.metaKey;
+    if (event.key !== "/" || typing || lists.length === 0) return;
+    event.preventDefault();
+    lists[0].search.focus();
+  });
+
+  const reveal = () => {
+    const id = decodeURIComponent(location.hash.slice(1));
+    const wanted = id && document.getElementById(id);
+    if (!wanted) return;
+    if (wanted.closest("[hidden]")) for (const { clear } of lists) clear();
+    for (let at = wanted; at; at = at.parentElement) if (at.matches("details")) at.open = true;
+    wanted.scrollIntoView();
+  };
 
   // On paper nothing can be opened any more.
   let closed = [];
