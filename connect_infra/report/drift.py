@@ -9,9 +9,10 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from connect_infra.report.parts import Part, listed, plural
+from connect_infra.report.parts import Part
+from connect_infra.report.words import listed, plural
 
-Verdict = Literal["survived", "alarm", "void", "impossible", "killed", "quiet"]
+Verdict = Literal["survived", "alarm", "void", "killed", "impossible", "quiet"]
 """The worst first. alarm and quiet: what the specs made of a harmless change."""
 
 BAD: tuple[Verdict, ...] = ("survived", "alarm", "void")
@@ -57,14 +58,10 @@ class DriftRun(BaseModel):
 
 def by_control(run: DriftRun) -> Mapping[str, Verdict]:
     """Return each control's worst verdict; harmless changes are no drift of it."""
-    worst_first = get_args(Verdict)
-    found: dict[str, Verdict] = {}
+    found: dict[str, list[Verdict]] = {}
     for each in run.controls:
-        if each.id not in found or worst_first.index(each.verdict) < worst_first.index(
-            found[each.id]
-        ):
-            found[each.id] = each.verdict
-    return found
+        found.setdefault(each.id, []).append(each.verdict)
+    return {name: min(own, key=get_args(Verdict).index) for name, own in found.items()}
 
 
 def wrong(run: DriftRun) -> Sequence[Drifted]:

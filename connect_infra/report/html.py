@@ -7,7 +7,7 @@ else: whatever a host put into a value that it showed, it stays text.
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import NamedTuple, TypeVar
 
@@ -16,9 +16,11 @@ from markupsafe import Markup
 
 from connect_infra.document import Document
 from connect_infra.errors import ObservationError
-from connect_infra.report import drift, parts, svg, verification
+from connect_infra.report import drift, drills, load, parts, svg, verification, words
 from connect_infra.report.drift import DriftRun
+from connect_infra.report.drills import DrillRun
 from connect_infra.report.inputs import KIND_NAMES, Report
+from connect_infra.report.load import LoadRun
 from connect_infra.report.parts import Part
 from connect_infra.report.results import Run
 
@@ -58,6 +60,11 @@ def page(reports: Sequence[Report], document: Document, made: datetime) -> str:
         sections.append(_verification(run, document, drifts))
     if drifts:
         sections.append(_drift(drifts, document))
+    loads = [report for report in reports if isinstance(report, LoadRun)]
+    sections += [_load(each, number) for number, each in enumerate(loads, 1)]
+    drill_runs = [report for report in reports if isinstance(report, DrillRun)]
+    if drill_runs:
+        sections.append(_drills(drill_runs))
     if not sections:
         raise _mixed("results of something", "none")
     summed = [section.part for section in sections]
@@ -121,6 +128,16 @@ def _drift(run: DriftRun, document: Document) -> Section:
     return Section("drift", drift.part(run), view)
 
 
+def _load(run: LoadRun, number: int) -> Section:
+    view = {"run": run, "charts": load.charts(run)}
+    return Section("load", load.part(run, f"load-{number}"), view)
+
+
+def _drills(runs: Sequence[DrillRun]) -> Section:
+    chosen = drills.shown(runs)
+    return Section("drills", drills.part(chosen), {"drills": chosen})
+
+
 def _policy(style: str, script: str) -> str:
     return (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
@@ -154,27 +171,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"moment": moment, "duration": duration, "plural": parts.plural}
-    environment.globals |= {"share_bar": svg.share_bar, "meter": svg.meter, "words": STATUS_WORDS}
+    environment.filters |= {
+        each.__name__: each
+        for each in (words.moment, words.duration, words.plural, words.number, words.with_unit)
+    }
+    environment.globals |= {
+        "share_bar": svg.share_bar,
+        "meter": svg.meter,
+        "key": svg.key,
+        "words": STATUS_WORDS,
+    }
     return environment
-
-
-def moment(iso: str) -> str:
-    """Write an instant for a person, in UTC; text that is none is left as it is."""
-    try:
-        when = datetime.fromisoformat(iso).astimezone(UTC)
-    except ValueError:
-        return iso
-    return f"{when.day} {when:%B %Y, %H:%M} UTC"
-
-
-def duration(seconds: float) -> str:
-    """Write a length of time in the unit that fits it."""
-    if seconds < 0.01:
-        return f"{seconds * 1000:.1f} ms"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"

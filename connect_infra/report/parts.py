@@ -1,8 +1,10 @@
 """What each proof comes to, in the words of the head of the page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from connect_infra.report.words import listed
 
 Verdict = Literal["good", "bad", "unknown"]
 
@@ -39,14 +41,3 @@ def headline(parts: Sequence[Part]) -> str:
     names = listed(part.name for part in parts if part.verdict == verdict)
     said = {"good": "All holds", "bad": "Does not hold", "unknown": "Not known"}[verdict]
     return f"{said}: {names}"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Join words as a sentence does: a, b and c."""
-    words = list(names)
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def plural(number: int, word: str) -> str:
-    """Return a count with its noun: 1 control, 2 controls."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -7,7 +7,7 @@ says, a dash or a mark says too.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from markupsafe import Markup, escape
@@ -19,9 +19,13 @@ _TOP, _BOTTOM = 18, 24
 _STRETCHED = 1000
 """Width and height of the box that the lines are drawn in."""
 
-Slot = Literal["ok", "bad", "void"]
+State = Literal["ok", "bad", "void"]
 
-_SLOTS: dict[Slot, tuple[str, str]] = {"bad": ("18", "30"), "ok": ("36", "12"), "void": ("46", "2")}
+_SLOTS: dict[State, tuple[str, str]] = {
+    "bad": ("18", "30"),
+    "ok": ("36", "12"),
+    "void": ("46", "2"),
+}
 """Top and height of a slot in a strip."""
 
 
@@ -30,6 +34,14 @@ class Series(NamedTuple):
 
     name: str
     points: Sequence[tuple[float, float]]
+
+
+class Slot(NamedTuple):
+    """What a prober saw, in seconds from the start of a strip."""
+
+    begin: float
+    end: float
+    state: State
 
 
 class Moment(NamedTuple):
@@ -97,16 +109,24 @@ def ticks(highest: float, wanted: int = 4) -> list[float]:
     """
     if highest < 1e-9:  # nothing that round numbers could tell from 0
         return [0.0, 1.0]
-    rough = highest / wanted
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * nice for nice in (1, 2, 2.5, 5, 10, 20) if power * nice >= rough * 0.999)
+    step = _round_step(highest / wanted)
     count = math.ceil(highest / step - 1e-9)
     return [round(step * number, 10) for number in range(count + 1)]
 
 
+def _round_step(rough: float) -> float:
+    """Return the round number that is not below `rough`."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * nice for nice in (1, 2, 2.5, 5, 10, 20) if power * nice >= rough * 0.999)
+
+
 def _spread(left: float, right: float) -> list[float]:
-    """Return where to name x: both ends and two places between; one, if there is no width."""
-    return [left + (right - left) * part / 3 for part in range(4)] if right > left else [left]
+    """Return the round numbers that name x; its only value, where there is no width."""
+    if right - left < 1e-9:
+        return [left]
+    step = _round_step((right - left) / 5)
+    first, last = math.ceil(left / step - 1e-9), math.floor(right / step + 1e-9)
+    return [round(step * number, 10) for number in range(first, last + 1)]
 
 
 def _share(x: float, left: float, right: float) -> float:
@@ -122,13 +142,13 @@ def _chart(
 ) -> Markup:
     """Put a chart together; all positions are shares from 0 to 1 of width and height."""
     inner = HEIGHT - _TOP - _BOTTOM
-    parts = []
-    for share, label in y_ticks:
-        y = _TOP + inner * (1 - share)
-        parts.append(tag("line", x1="0", x2="100%", y1=_number(y), y2=_number(y), class_="grid"))
-        parts.append(tag("text", escape(label), x="0", y=_number(y - 4), class_="tick"))
-    for number, line in enumerate(lines):
-        parts.append(_line(line, number % 6, inner))
+    heights = [(_TOP + inner * (1 - share), label) for share, label in y_ticks]
+    parts = [
+        tag("line", x1="0", x2="100%", y1=_number(y), y2=_number(y), class_="grid")
+        for y, _ in heights
+    ]
+    parts += [_line(line, number % 6, inner) for number, line in enumerate(lines)]
+    parts += [tag("text", label, x="0", y=_number(y - 4), class_="tick") for y, label in heights]
     parts += [_x_label(share, label) for share, label in x_ticks]
     said = f"{title}: {', '.join(names)}"
     return tag(
@@ -156,30 +176,25 @@ def _x_label(share: float, label: str) -> Markup:
     )  # fmt: skip
 
 
-def probe_strip(
-    slots: Sequence[tuple[float, Slot]], end: float, moments: Sequence[Moment], title: str
-) -> Markup:
-    """Draw a prober's slots, each (seconds after the start, what became of it), until `end`.
+def probe_strip(slots: Sequence[Slot], end: float, moments: Sequence[Moment], title: str) -> Markup:
+    """Draw a prober's slots from 0 to `end` seconds.
 
-    A bad slot is drawn high, an ok one low and a void one as a gap with a line; the moments are
-    numbered lines across. Raises ValueError without slots.
+    A bad slot is drawn high, an ok one low and a void one as a thin line; where there was no slot
+    there is nothing. The moments are numbered lines across. Raises ValueError without slots.
     """
     if not slots or end <= 0:
         raise ValueError(f"expected slots for the strip {title!r}, found none")
-    starts = [at for at, _ in slots]
-    until = dict(pairwise([*starts, end]))
     parts = []
-    for kind, same in groupby(slots, key=lambda slot: slot[1]):
-        block = [at for at, _ in same]
-        left, right = block[0] / end, until[block[-1]] / end
-        y, height = _SLOTS[kind]
+    for state, same in groupby(slots, key=lambda slot: slot.state):
+        block = list(same)
+        left, right = block[0].begin / end, block[-1].end / end
+        y, height = _SLOTS[state]
         place = {"x": _percent(left), "width": _percent(right - left), "y": y, "height": height}
-        parts.append(tag("rect", **place, class_=f"slot {kind}"))
+        parts.append(tag("rect", **place, class_=f"slot {state}"))
     for number, moment in enumerate(moments, 1):
         parts.append(_moment(number, moment.at / end))
-    counts = {kind: sum(1 for _, each in slots if each == kind) for kind in ("ok", "bad", "void")}
-    said = f"{title}: " + ", ".join(f"{count} probes {kind}" for kind, count in counts.items())
-    return tag("svg", _joined(parts), role="img", aria_label=said, height="52", class_="plot strip")
+    drawn = _joined(parts)
+    return tag("svg", drawn, role="img", aria_label=title, height="52", class_="plot strip")
 
 
 def _moment(number: int, share: float) -> Markup:
@@ -203,6 +218,12 @@ def share_bar(parts: Sequence[tuple[str, float]], title: str) -> Markup:
             left += size / total
     said = f"{title}: " + ", ".join(f"{size:g} {kind}" for kind, size in parts if size)
     return tag("svg", _joined(drawn), role="img", aria_label=said, class_="bar")
+
+
+def key(number: int) -> Markup:
+    """Draw a piece of a chart's line, for its legend."""
+    line = tag("line", x1="0", x2="100%", y1="50%", y2="50%", class_=f"series s{number % 6}")
+    return tag("svg", line, aria_hidden="true", class_="key")
 
 
 def meter(value: float, highest: float) -> Markup:

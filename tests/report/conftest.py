@@ -1,18 +1,30 @@
-"""Drives Debian's chromium over its DevTools protocol: load a page, look, click, print.
+"""Pages of recorded results, and Debian's chromium to look at them: load, look, click, print.
 
-The protocol is JSON over a WebSocket, so a library beyond the WebSocket itself is not needed.
+Its DevTools protocol is JSON over a WebSocket: no library is needed beyond the socket's.
 """
 
 import base64
+import dataclasses
 import itertools
 import json
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import websocket
+
+from connect_infra import document
+from connect_infra.report import html, inputs, results
+
+DATA = Path(__file__).parent / "data"
+
+HOSTILE = '"><img src=x onerror="document.title=1"><script>document.title=2</script>' + "x" * 3000
+
+FREE = ("drift", "found", "title", "text", "why", "note", "source", "meaning", "started", "detail")
+"""Keys of results whose text comes from a host or a person."""
 
 PROGRAM = "chromium"
 START_SECONDS = 60
@@ -150,3 +162,74 @@ def browser(tmp_path_factory):
     chromium = Browser(tmp_path_factory.mktemp("chromium"))
     yield chromium
     chromium.close()
+
+
+def _write(directory, *runs):
+    made = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
+    path = directory / "report.html"
+    path.write_text(html.page(runs, document.load(), made), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_page():
+    """A function that writes a page of results into a directory and returns its path."""
+    return _write
+
+
+@pytest.fixture(scope="session")
+def recorded():
+    """A function that reads recorded results by the name of their file."""
+    return lambda name: inputs.load(DATA / f"{name}.json")
+
+
+@pytest.fixture(scope="session")
+def broken():
+    return results.load(DATA / "verify_broken.json")
+
+
+@pytest.fixture(scope="session")
+def fine():
+    return results.load(DATA / "verify_ok.json")
+
+
+@pytest.fixture(scope="session")
+def page(broken, tmp_path_factory):
+    return _write(tmp_path_factory.mktemp("page"), broken)
+
+
+@pytest.fixture(scope="session")
+def full_page(tmp_path_factory):
+    """A page with results of every kind."""
+    files = ("verify_broken", "drift", "load", "drill_journal")
+    runs = [inputs.load(DATA / f"{name}.json") for name in files]
+    return _write(tmp_path_factory.mktemp("full"), *runs)
+
+
+@pytest.fixture(scope="session")
+def hostile_page(broken, tmp_path_factory):
+    """A page of a run whose every text wants to be markup and has no place to break."""
+    first, *rest = broken.controls
+    worst = dataclasses.replace(
+        first, id=HOSTILE, status="fail", expected=HOSTILE, found=HOSTILE, message=HOSTILE
+    )
+    waived = dataclasses.replace(worst, status="waived", id="sshd.Port", message=(
+        f"{HOSTILE} (waived by {HOSTILE} until 2027-01-01: {HOSTILE})"))  # fmt: skip
+    run = dataclasses.replace(
+        broken, target=HOSTILE, started=HOSTILE, sizing=HOSTILE, controls=(worst, waived, *rest)
+    )
+    others = [
+        inputs.recognised(_hostile(json.loads((DATA / f"{name}.json").read_text())), DATA)
+        for name in ("drift", "load", "drill_journal")
+    ]
+    return _write(tmp_path_factory.mktemp("hostile"), run, *others)
+
+
+def _hostile(data):
+    """Replace every text that is free to be anything."""
+    if isinstance(data, dict):
+        return {
+            key: HOSTILE if key in FREE and isinstance(value, str) else _hostile(value)
+            for key, value in data.items()
+        }
+    return [_hostile(each) for each in data] if isinstance(data, list) else data

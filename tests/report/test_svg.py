@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connect_infra.report import svg
-from connect_infra.report.svg import Moment, Series
+from connect_infra.report.svg import Moment, Series, Slot
 
 NUMBERS = st.floats(0, 1e12, allow_nan=False)
 HOSTILE = '</svg><script>alert("1")</script>'
@@ -101,9 +101,9 @@ def test_nothing_to_draw_is_an_error(draw):
         draw()
 
 
-def test_a_strip_joins_equal_slots_and_says_how_many():
+def test_a_strip_joins_equal_slots_and_numbers_the_moments():
     kinds = ["ok"] * 10 + ["bad"] * 6 + ["void"] + ["ok"] * 3
-    slots = [(number * 0.5, kind) for number, kind in enumerate(kinds)]
+    slots = [Slot(number * 0.5, number * 0.5 + 0.5, kind) for number, kind in enumerate(kinds)]
     root = parsed(svg.probe_strip(slots, 10.0, [Moment(5, "fault"), Moment(8, "healed")], "reads"))
     drawn = [(each.get("class"), each.get("x"), each.get("width")) for each in root.iter("rect")]
     assert drawn == [
@@ -112,13 +112,18 @@ def test_a_strip_joins_equal_slots_and_says_how_many():
         ("slot void", "80%", "5%"),
         ("slot ok", "85%", "15%"),
     ]
-    assert root.get("aria-label") == "reads: 13 probes ok, 6 probes bad, 1 probes void"
+    assert root.get("aria-label") == "reads"
     assert [line.get("x1") for line in root.iter("line")] == ["50%", "80%"]
     assert labels(root) == ["1", "2"]
 
 
+def test_a_strip_ends_where_the_probes_end():
+    root = parsed(svg.probe_strip([Slot(0, 2, "ok")], 8.0, [], "t"))
+    assert [each.get("width") for each in root.iter("rect")] == ["25%"]
+
+
 def test_slots_differ_in_height_not_only_in_colour():
-    slots = [(0, "ok"), (1, "bad"), (2, "void")]
+    slots = [Slot(0, 1, "ok"), Slot(1, 2, "bad"), Slot(2, 3, "void")]
     root = parsed(svg.probe_strip(slots, 3.0, [], "t"))
     assert len({each.get("height") for each in root.iter("rect")}) == 3
 
@@ -135,7 +140,7 @@ def test_hostile_names_are_text():
     drawn = [
         svg.line_chart([Series(HOSTILE, [(0, 1)])], HOSTILE, lambda _: HOSTILE, lambda _: HOSTILE),
         svg.percentile_chart([Series(HOSTILE, [(0, 1)])], HOSTILE, lambda _: HOSTILE),
-        svg.probe_strip([(0, "ok")], 1.0, [Moment(0, HOSTILE)], HOSTILE),
+        svg.probe_strip([Slot(0, 1, "ok")], 1.0, [Moment(0, HOSTILE)], HOSTILE),
         svg.share_bar([(HOSTILE, 1)], HOSTILE),
     ]
     for markup in drawn:
