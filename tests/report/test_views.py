@@ -8,7 +8,7 @@ import pytest
 
 from connect_infra import document
 from connect_infra.errors import ObservationError
-from connect_infra.report import drift, drills, html, load, parts, verification, words
+from connect_infra.report import drift, drills, html, load, messages, parts, verification, words
 from connect_infra.report.drift import DriftRun
 from connect_infra.report.drills import DrillRun
 from connect_infra.report.load import LoadRun
@@ -44,8 +44,9 @@ def test_controls_come_in_the_documents_order_and_unknown_ones_last():
 
 
 def test_one_cause_is_one_trouble_and_failures_come_before_errors():
-    down = [result(f"redis-queue.{key}", "error", message=f"refused{advice}")
-            for key, advice in (("bind", ""), ("maxmemory", " [E06: x. y]"))]  # fmt: skip
+    advice = messages.advice(KNOWN.errata_in_force(["redis-queue.maxmemory"]))
+    down = [result("redis-queue.bind", "error", message="refused"),
+            result("redis-queue.maxmemory", "error", message=f"refused{advice}")]  # fmt: skip
     found = verification.troubles(rows(*down, result("pm2.exec_mode", "fail")))
     assert [trouble.status for trouble in found] == ["fail", "error"]
     assert [row.id for row in found[1].rows] == [one.id for one in down]
