@@ -34,7 +34,7 @@ def verify(
     Example: connect-infra verify --target staging --json results.json
     """
     for path in (json, junit):
-        _refuse_unwritable(path)
+        refuse_unwritable(path)
     with tempfile.TemporaryDirectory(prefix="connect-infra-") as private:
         written = Path(private) / "results.json"
         options = {"--target": target, "--inventory": inventory, "--component": component}
@@ -55,8 +55,8 @@ def verify(
     raise typer.Exit(code if code in {0, NOTHING_ASSERTED, UNUSABLE} else NOTHING_ASSERTED)
 
 
-def _refuse_unwritable(path: Path | None) -> None:
-    """Say before the run, not after it, that its results would be lost."""
+def refuse_unwritable(path: Path | None) -> None:
+    """Say before the work, not after it, that its results would be lost; InventoryError."""
     if path is not None and not path.resolve().parent.is_dir():
         problem: ConnectInfraError = InventoryError(
             expected="a file in a directory that exists",
