@@ -6,7 +6,6 @@ Times are seconds on the controller's monotonic clock.
 
 import json
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +25,8 @@ class Operation:
     invoked: float
     outcome: Outcome = "info"
     completed: float | None = None
-    why: str = ""
+    note: str = ""
+    """Why it did not go well; of an acknowledged job, the id that the queue gave it."""
 
 
 class Ledger:
@@ -48,13 +48,13 @@ class Ledger:
             self._open.add(element)
             self._append({"element": element, "at": at, "event": "invoke"})
 
-    def complete(self, element: int, at: float, outcome: Outcome, why: str = "") -> None:
+    def complete(self, element: int, at: float, outcome: Outcome, note: str = "") -> None:
         """Note how a write ended."""
         with self._lock:
             if element not in self._open:
                 raise ValueError(f"element {element} was not invoked, or ended before")
             self._open.remove(element)
-            self._append({"element": element, "at": at, "event": outcome, "why": why})
+            self._append({"element": element, "at": at, "event": outcome, "note": note})
 
     def close(self) -> None:
         """End the history; what has not ended by now stays unknown."""
@@ -109,13 +109,4 @@ def _take(operations: dict[int, Operation], event: dict[str, object]) -> None:
     if kind not in get_args(Outcome):
         raise ValueError(f"no event {kind!r}")
     begun = operations[element]
-    operations[element] = Operation(element, begun.invoked, kind, float(at), str(event["why"]))  # type: ignore[arg-type]
-
-
-def renamed(history: Iterable[Operation], names: dict[int, int]) -> tuple[Operation, ...]:
-    """The same operations under the elements that `names` gives to some of them."""
-    return tuple(Operation(names.get(one.element, one.element), *_rest(one)) for one in history)
-
-
-def _rest(one: Operation) -> tuple[float, Outcome, float | None, str]:
-    return one.invoked, one.outcome, one.completed, one.why
+    operations[element] = Operation(element, begun.invoked, kind, float(at), str(event["note"]))  # type: ignore[arg-type]

@@ -62,8 +62,6 @@ class Workload:
         self._names = names
         self.writes_file, self.jobs_file = home / "writes.jsonl", home / "jobs.jsonl"
         self._writes, self._jobs = Ledger(self.writes_file), Ledger(self.jobs_file)
-        self.job_ids: dict[int, str] = {}
-        """The id that the queue gave to each acknowledged job."""
         self.streams: Sequence[Stream] = (
             Stream("reads", READ_INTERVAL, self._read),
             Stream("writes", WRITE_INTERVAL, self._write),
@@ -148,11 +146,9 @@ class Workload:
             ledger.complete(element, time.monotonic(), outcome, problem.why)
             return "bad", problem.why
         outcome = outcome_of(reply, status)
-        why = "" if outcome == "ok" else f"status {reply.status}"
-        if outcome == "ok" and ledger is self._jobs:
-            self.job_ids[element] = str(reply.json()["id"])
-        ledger.complete(element, time.monotonic(), outcome, why)
-        return ("ok" if outcome == "ok" else "bad"), why
+        note = str(reply.json().get("id", "")) if outcome == "ok" else f"status {reply.status}"
+        ledger.complete(element, time.monotonic(), outcome, note)
+        return ("ok", "") if outcome == "ok" else ("bad", note)
 
 
 def outcome_of(reply: Reply, success: int) -> Outcome:

@@ -175,7 +175,7 @@ def test_a_prober_that_was_late_itself_says_void_not_ok():
     async def run():
         async def probe(number):
             if number == 4:
-                time.sleep(0.3)  # noqa: ASYNC251: holds the prober itself up, on purpose
+                time.sleep(0.3)  # holds the prober itself up, on purpose
             return "ok", ""
 
         stream = Stream("reads", 0.05, probe)

@@ -63,8 +63,8 @@ def test_a_line_cut_off_at_the_end_is_left_out_and_junk_is_refused(tmp_path):
     whole = '{"element": 1, "at": 1.0, "event": "invoke"}\n'
     path.write_text(whole + '{"element": 2, "a')
     assert read_history(path) == (Operation(1, 1.0),)
-    for junk in ("nonsense\n", '{"element": 1, "at": 2, "event": "maybe", "why": ""}\n',
-                 '{"element": 7, "at": 2, "event": "ok", "why": ""}\n'):  # fmt: skip
+    for junk in ("nonsense\n", '{"element": 1, "at": 2, "event": "maybe", "note": ""}\n',
+                 '{"element": 7, "at": 2, "event": "ok", "note": ""}\n'):  # fmt: skip
         path.write_text(whole + junk)
         with pytest.raises(ObservationError, match="line 2"):
             read_history(path)

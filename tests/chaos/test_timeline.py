@@ -1,5 +1,7 @@
 """Outages, downtime and recovery, from slots that a person can follow and from any slots."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,4 +73,4 @@ def test_outages_hold_every_bad_slot_once(text):
     record = slots(text)
     found = outages(record, 1.0)
     assert sum(one.slots for one in found) == text.count("b") == downtime(record, 1.0)
-    assert all(a.end <= b.begin for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end <= b.begin for a, b in pairwise(found))
