@@ -26,17 +26,25 @@ class Findings:
     """Refused and read all the same: a failure whatever the objective."""
     duplicated: tuple[int, ...]
     """Read more than once."""
-    earliest_loss: float | None
-    """When the first of the lost writes was acknowledged (monotonic seconds)."""
+    lost_at: tuple[float, ...]
+    """When the lost writes had been acknowledged, in order (monotonic seconds)."""
 
     @property
     def impossible(self) -> bool:
         """Whether something was read that can't be there, or that was refused."""
         return bool(self.unexpected or self.phantom)
 
-    def rpo_seconds(self, fault_at: float) -> float:
-        """How far before the fault the lost writes reach back; 0 when none is lost."""
-        return 0.0 if self.earliest_loss is None else max(0.0, fault_at - self.earliest_loss)
+    def rpo_seconds(self, faults_at: Sequence[float]) -> float:
+        """How far before a fault the writes that it took reach back; 0 when none is lost.
+
+        A lost write belongs to the first fault after its acknowledgement. One that was acknowledged
+        after the last fault reaches back to none, and is still counted as lost.
+        """
+        reach = [
+            next((fault - at for fault in sorted(faults_at) if fault >= at), 0.0)
+            for at in self.lost_at
+        ]
+        return max(reach, default=0.0)
 
 
 def check(history: Sequence[Operation], read: Iterable[int]) -> Findings:
@@ -48,7 +56,7 @@ def check(history: Sequence[Operation], read: Iterable[int]) -> Findings:
     there = set(counted)
     lost = of["ok"] - there
     attempted = of["ok"] | of["fail"] | of["info"]
-    acknowledged_at = [
+    lost_at = [
         one.completed for one in history if one.element in lost and one.completed is not None
     ]
     return Findings(
@@ -62,5 +70,5 @@ def check(history: Sequence[Operation], read: Iterable[int]) -> Findings:
         recovered=tuple(sorted(of["info"] & there)),
         phantom=tuple(sorted(of["fail"] & there)),
         duplicated=tuple(sorted(one for one, times in counted.items() if times > 1)),
-        earliest_loss=min(acknowledged_at, default=None),
+        lost_at=tuple(sorted(lost_at)),
     )
