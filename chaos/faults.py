@@ -1,8 +1,8 @@
-"""Faults as pairs of sh scripts: make it and see that it happened, undo it and see that it is gone.
+"""Faults as pairs of sh scripts: make it and see that it happened, undo it and see it gone.
 
-Each function returns a `Fault` for one kind; drills name kind and parameters in data. An undo script
-may run twice, at any point of the drill, with nobody left to tell it what was done before: what it
-must know is in its own text or in the drill's directory on the host.
+Each function returns a `Fault` for one kind; drills name kind and parameters in data. An undo
+script may run twice, at any point of the drill, with nobody left to tell it what was done before:
+what it must know is in its own text or in the drill's directory on the host.
 """
 
 import shlex
@@ -85,7 +85,7 @@ done < {file}
 def freeze(number: int, pids: str, unit: str) -> Fault:
     """Stop processes with SIGSTOP: they are there, hold their sockets, and do nothing."""
     file = f"$drill/victims-{number}"
-    each = f'while read -r pid start; do [ "$(start_of "$pid")" != "$start" ] || '
+    each = 'while read -r pid start; do [ "$(start_of "$pid")" != "$start" ] || '
     return Fault(
         inject=_victims(number, pids) + "kill -STOP $victims\n",
         happened=f'while read -r pid start; do test "$(state_of "$pid")" = T; done < {file}',
@@ -132,7 +132,8 @@ def drop(number: int, port: int, interface: str = "", percent: int = 100) -> Fau
 def squeeze(number: int, interface: str, kilobits: int) -> Fault:
     """Let no more than so many kilobits a second leave through an interface (token bucket)."""
     return Fault(
-        inject=f"tc qdisc add dev {interface} root tbf rate {kilobits}kbit burst 16kb latency 400ms",
+        inject=f"tc qdisc add dev {interface} root tbf "
+        f"rate {kilobits}kbit burst 16kb latency 400ms",
         happened=f"tc qdisc show dev {interface} | grep -q 'qdisc tbf'",
         undo=f"tc qdisc del dev {interface} root 2>/dev/null || true",
         healed=f"! tc qdisc show dev {interface} | grep -q tbf",
@@ -161,8 +162,12 @@ systemctl set-property --runtime {unit} MemoryMax={megabytes}M MemorySwapMax=0
 {hog} >/dev/null 2>&1 || true
 """,
         happened=f'! test "$(main_pid {unit})" = "$(cat $drill/victims-{number})"',
-        undo=f"systemctl revert {unit} 2>/dev/null || true\n"
-        f"systemctl set-property --runtime {unit} MemoryMax=infinity\n" + _start(unit),
+        undo=f"""
+systemctl set-property --runtime {unit} MemoryMax=infinity MemorySwapMax=infinity
+rm -rf /run/systemd/system.control/{unit}.d
+systemctl daemon-reload
+"""
+        + _start(unit),
         healed=f'test "$(systemctl show -p MemoryMax --value {unit})" = infinity '
         f"&& systemctl is-active --quiet {unit}",
     )

@@ -78,7 +78,7 @@ systemctl reset-failed {unit} 2>/dev/null || true
 systemctl start {unit}
 """,
         healed=f"""
-! mountpoint -q {path}
+if mountpoint -q {path}; then exit 1; fi
 test ! -e {image}
 test ! -e {old}
 systemctl is-active --quiet {unit}

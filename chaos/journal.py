@@ -91,7 +91,8 @@ class ObjectiveRecord(_Record):
     name: str
     unit: str
     at_least: float
-    at_most: float
+    at_most: float | None
+    """null: no upper limit."""
     source: str
     measured: float | None
     met: bool | None

@@ -54,8 +54,13 @@ class Names:
 class Workload:
     """The three streams, in a thread of their own, from `with` to its end."""
 
-    def __init__(self, door: Door, version: str, home: Path, names: Names) -> None:
-        """Expect `version` in every answer; keep histories in `home`."""
+    def __init__(
+        self, door: Door, version: str, home: Path, names: Names, crowd: float = 0.0
+    ) -> None:
+        """Expect `version` in every answer; keep histories in `home`.
+
+        `crowd`: so many more requests a second by users who only look.
+        """
         self._door = door
         self.version = version
         self._nonce = secrets.token_hex(4)
@@ -67,6 +72,7 @@ class Workload:
             Stream("writes", WRITE_INTERVAL, self._write),
             Stream("jobs", JOB_INTERVAL, self._job),
         )
+        self._crowd = [Stream("crowd", 1 / crowd, self._read)] if crowd else []
         self._stopped: asyncio.Event | None = None
         self._loop = asyncio.new_event_loop()
         self._begun = threading.Event()
@@ -84,6 +90,11 @@ class Workload:
     ) -> None:
         """Stop sending, wait for the answers that are under way, close the histories."""
         self.stop()
+
+    @property
+    def running(self) -> bool:
+        """Whether it still sends."""
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         """As the end of the block; a second time is fine. Raises what broke the workload."""
@@ -108,7 +119,7 @@ class Workload:
         self._stopped = asyncio.Event()
         self._begun.set()
         async with asyncio.TaskGroup() as tasks:
-            for stream in self.streams:
+            for stream in (*self.streams, *self._crowd):
                 tasks.create_task(stream.run(self._stopped))
 
     async def _read(self, number: int) -> Judged:
