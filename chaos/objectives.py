@@ -119,6 +119,8 @@ def verdict(
 
 def measure(name: str, evidence: Evidence) -> Value:
     """The value of one objective by its name."""
+    if not evidence.cycles:
+        return None, "no fault happened"
     kind, _, subject = name.partition("_")
     if kind in ("fires", "clears"):
         return _alert(kind, subject, evidence)
@@ -149,8 +151,6 @@ def _rto(slots: Sequence[Slot], evidence: Evidence) -> Value:
         if evidence.self_healing and evidence.healed_at is not None and back > evidence.healed_at:
             return float("inf"), "did not recover by itself, only when it was healed"
         worst = max(worst, back - cycle.begun)
-    if not evidence.cycles:
-        return None, "no fault happened"
     return worst, f"the worst of {len(evidence.cycles)}" if len(evidence.cycles) > 1 else ""
 
 
@@ -194,7 +194,9 @@ def _judged(objective: Objective, measured: float | None, note: str) -> Measured
     finite = None if measured is None or measured == float("inf") else round(measured, 3)
     unit = "" if objective.name.startswith(("lost", "refused", "other")) else "s"
     if met is False:
-        shown = note if finite is None else f"{finite:g} {unit}, {note}".strip(" ,")
+        shown = (
+            note if finite is None else f"{finite:g} {unit}".strip() + (f", {note}" if note else "")
+        )
         bound = f"at most {objective.at_most:g}" if (measured or 0) > objective.at_most else (
             f"at least {objective.at_least:g}"
         )  # fmt: skip

@@ -78,6 +78,7 @@ class _Run:
         self.site = Site(target)
         self.faults = drill.faults()
         self.cycles: list[Cycle] = []
+        self.since: dict[str, int] = {}
         self.healed_at: float | None = None
         self.restored = False
         self.story = Story(progress)
@@ -167,6 +168,7 @@ class _Run:
             if fault.prepare != ":":
                 self.story.note("preparing the host")
                 self.host.answer(PRELUDE + fault.prepare, timeout=120.0)
+        steady.await_steady(self.host, self.site, STEADY_WITHIN)
 
     def _break_and_watch(self) -> None:
         self.time_limit = time.monotonic() + BEFORE + self.drill.repeat * (
@@ -197,6 +199,8 @@ class _Run:
     def _fault(self, turn: int) -> None:
         nth = f" {turn + 1} of {self.drill.repeat}" if self.drill.repeat > 1 else ""
         self.story.tell("fault", f"fault{nth}: {self.drill.title}")
+        # Looking through a whole long drill five times a second would hold the prober up.
+        self.since = {one.name: len(one.slots) for one in self.work.streams}
         begun = time.monotonic()
         for fault in self.faults:
             self._make(fault)
@@ -229,7 +233,7 @@ class _Run:
         fault_at = self.cycles[-1].begun
         until = time.monotonic() + self.drill.limit
         while True:
-            slots = {one.name: list(one.slots) for one in self.work.streams}
+            slots = {one.name: one.slots[self.since[one.name] :] for one in self.work.streams}
             back = [recovered_at(each, fault_at, window) for each in slots.values()]
             if all(at is not None for at in back) and not self._under_way(slots):
                 worst = max(at for at in back if at is not None)
