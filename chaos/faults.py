@@ -25,6 +25,7 @@ main_pid() {{
   test "$pid" -gt 0
   echo "$pid"
 }}
+soft_files() {{ awk '/^Max open files/ {{ print $4 }}' "/proc/$1/limits"; }}
 """
 """What every script begins with. A process is the same one only with the same start time."""
 
@@ -159,9 +160,12 @@ def out_of_memory(number: int, unit: str, megabytes: int, hog: str) -> Fault:
         inject=f"""
 main_pid {unit} > $drill/victims-{number}
 systemctl set-property --runtime {unit} MemoryMax={megabytes}M MemorySwapMax=0
-{hog} >/dev/null 2>&1 || true
+( {hog} ) >/dev/null 2>&1 || true
 """,
-        happened=f'! test "$(main_pid {unit})" = "$(cat $drill/victims-{number})"',
+        happened=f"""
+test -s $drill/victims-{number}
+! test "$(main_pid {unit})" = "$(cat $drill/victims-{number})"
+""",
         undo=f"""
 systemctl set-property --runtime {unit} MemoryMax=infinity MemorySwapMax=infinity
 rm -rf /run/systemd/system.control/{unit}.d
@@ -179,26 +183,26 @@ def few_files(number: int, pids: str, user: str, files: int, unit: str) -> Fault
     return Fault(
         inject=f"""
 for pid in $({pids}); do
-  echo "$pid $(start_of "$pid") $(prlimit --pid "$pid" --nofile -o SOFT --noheadings | tr -d ' ')"
+  echo "$pid $(start_of "$pid") $(soft_files "$pid")"
 done > $drill/limits-{number}
-while read -r pid start soft; do {limit}={files}:; done < $drill/limits-{number}
+while read -r pid start soft; do {limit}={files}: </dev/null; done < $drill/limits-{number}
 """,
         happened=f"""
 test -s $drill/limits-{number}
 while read -r pid start soft; do
-  test "$(prlimit --pid "$pid" --nofile -o SOFT --noheadings | tr -d ' ')" = {files}
+  test "$(soft_files "$pid")" = {files}
 done < $drill/limits-{number}
 """,
         undo=f"""
 test -e $drill/limits-{number} || exit 0
 while read -r pid start soft; do
-  [ "$(start_of "$pid")" != "$start" ] || {limit}="$soft":
+  [ "$(start_of "$pid")" != "$start" ] || {limit}="$soft": </dev/null
 done < $drill/limits-{number}
 """
         + _start(unit),
         healed=f"""
 for pid in $({pids}); do
-  test "$(prlimit --pid "$pid" --nofile -o SOFT --noheadings | tr -d ' ')" != {files}
+  test "$(soft_files "$pid")" != {files}
 done
 """,
     )

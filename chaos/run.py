@@ -162,8 +162,10 @@ class _Run:
         return status
 
     def _arm_and_prepare(self) -> None:
+        self.story.note("the host is ours; putting the undo on its disk")
         for fault in self.faults:
             self.lease.arm(PRELUDE + fault.undo)
+        self.story.note("the undo is on the host's disk")
         for fault in self.faults:
             if fault.prepare != ":":
                 self.story.note("preparing the host")
