@@ -11,9 +11,8 @@ import time
 from dataclasses import dataclass
 
 from connect_infra.errors import GuardError, HostUnreachable
-from connect_infra.lab import authority
 from connect_infra.targets import Target
-from connect_infra.targets.lab import state_dir
+from connect_infra.targets.lab import authority_file, state_dir
 
 LIMIT = 15.0
 """Seconds for one connection or answer."""
@@ -66,7 +65,7 @@ class Site:
             )
         self.address = target.host if target.way == "ssh" else "127.0.0.1"
         self.domain = target.domain
-        self._authority = authority.authority_file(state_dir().absolute()) if target.lab else None
+        self._authority = authority_file(state_dir().absolute()) if target.lab else None
 
     def ask(
         self,

@@ -12,6 +12,7 @@ from connect_infra.document.controls import (
     Expectation,
 )
 from connect_infra.document.loading import load
+from connect_infra.document.memory_budget import MemorySizes
 from connect_infra.document.problems import Problem, first_problem
 from connect_infra.document.sizing import Sizing, scale
 from connect_infra.document.values import Value, ValueType, parse
@@ -22,6 +23,7 @@ __all__ = [
     "Document",
     "Erratum",
     "Expectation",
+    "MemorySizes",
     "Problem",
     "Sizing",
     "Value",

@@ -17,7 +17,9 @@ from connect_infra.errors import DocumentError, ObservationError
 DOCUMENTED_DOMAIN = "your-domain.com"
 """The domain of document A, a placeholder for the target's own."""
 
-Kind = Literal["setting", "fact", "objective", "behaviour", "procedure"]
+Kind = Literal["setting", "fact", "objective", "behaviour", "procedure", "derived"]
+"""`derived` stands in no document by itself: it follows from several statements together."""
+
 ErratumKind = Literal["changed", "addition", "refuted"]
 
 

@@ -33,7 +33,7 @@ from connect_infra.targets import (
     load_secrets,
     load_waivers,
 )
-from connect_infra.transport import Connection, connect
+from connect_infra.transport import Connection, connect, implementation
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -203,6 +203,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_session] = verification
     config.pluginmanager.register(verification, "connect-infra-verification")
     if not _workerinput(config):
+        implementation(verification.target.way)  # its imports are not for the thread
         config.stash[_gathering] = _in_thread(verification.gather)
 
 

@@ -225,3 +225,17 @@ def test_an_unknown_control_in_a_spec_is_refused(run, project):
     code, said, _ = run()
     assert code != 0
     assert "no.such" in said
+
+
+def test_the_thread_that_gathers_imports_no_library():
+    """Two threads that import paramiko at once can fail in the midst of it."""
+    source = (
+        "import sys\n"
+        "from connect_infra.transport import implementation\n"
+        "implementation('ssh')\n"
+        "print('paramiko.transport' in sys.modules, end=' ')\n"
+        "import connect_infra.web\n"
+        "print('docker' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.stdout == "True False\n", done.stderr
