@@ -15,8 +15,16 @@ from connect_infra.errors import ConnectInfraError
 
 DATA = Path(__file__).parent / "data" / "drills.toml"
 
-MOVES_DATA = ("power_cut", "disk_full")
-"""Kinds that put a service's data onto a disk image: a crash of the host would lose what is new."""
+NOT_IN_PRODUCTION = {
+    "power_cut", "disk_full", "lost_data", "bad_migration", "lost_application", "deploy",
+    "roll_back",
+}  # fmt: skip
+"""Kinds that move a service's data, where a crash of the host would lose what is new, or release
+something that is no release."""
+
+
+WHOLE = ("other_alerts", "takes")
+"""Objectives of the drill as a whole: alerts that are not part of it, how long the fault takes."""
 
 
 class DrillError(ConnectInfraError):
@@ -52,6 +60,7 @@ class _Drill(_Data):
     limit: float = Field(default=60.0, gt=0, le=600)
     repeat: int = Field(default=1, ge=1)
     crowd: float = Field(default=0.0, ge=0, le=200)
+    before: float = Field(default=3.0, ge=3, le=60)
     promises: list[str] = []
     objectives: dict[str, float | _Limit] = {}
     source: str = ""
@@ -82,13 +91,15 @@ class Drill(_Data):
     """How often the fault is made, each time after the recovery from the last."""
     crowd: float
     """Requests a second of other users, beyond the workload."""
+    before: float
+    """How long users work before the fault; all of it must go well."""
     objectives: tuple[tuple[str, float, float, str], ...]
     tags: tuple[str, ...]
 
     @property
     def lab_only(self) -> bool:
         """Whether it must not run in production."""
-        return any(kind in MOVES_DATA for kind, _ in self.kinds)
+        return any(kind in NOT_IN_PRODUCTION for kind, _ in self.kinds)
 
     @property
     def self_healing(self) -> bool:
@@ -153,6 +164,7 @@ def _drill(file: _File, data: _Drill) -> Drill:
         limit=data.limit,
         repeat=data.repeat,
         crowd=data.crowd,
+        before=data.before,
         objectives=tuple(_objectives(file, data).values()),
         tags=tuple(data.tags),
     )
@@ -187,7 +199,7 @@ def _objectives(file: _File, data: _Drill) -> dict[str, tuple[str, float, float,
 def _check_name(name: str) -> None:
     kind, _, subject = name.partition("_")
     known = kind in MEASURES and subject in SUBJECTS
-    if not known and kind not in ("fires", "clears") and name != "other_alerts":
+    if not known and kind not in ("fires", "clears") and name not in WHOLE:
         raise ValueError(f"no objective is named {name}")
 
 

@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from chaos import watchdog
+from chaos import procedures, watchdog
 from chaos.images import cut, fill, on_image
+
+BEFORE = "before"
+"""As a fault's version: the one that the site had before the drill prepared it."""
 
 Parameters = Mapping[str, str | int | float]
 
@@ -43,6 +46,8 @@ class Fault:
     healed: str = ":"
     """Exit code 0 when nothing is left of it; the host's services are looked at apart."""
     machine: Literal["", "reboot", "power"] = ""
+    version: str = ""
+    """What the site calls itself once it has happened: another version, or `before`."""
 
 
 def make(kind: str, parameters: Parameters, number: int) -> Fault:
@@ -255,6 +260,38 @@ def disk_full(number: int, path: str, unit: str, megabytes: int) -> Fault:
     return Fault(image.prepare, inject, happened, emptied + image.undo, image.healed)
 
 
+def _procedure(scripts: procedures.Scripts, version: str = "") -> Fault:
+    return Fault(
+        scripts.prepare, scripts.inject, scripts.happened, scripts.undo, scripts.healed,
+        version=version,
+    )  # fmt: skip
+
+
+def deploy(number: int) -> Fault:
+    """Deploy a release with another version."""
+    return _procedure(procedures.deployment(), procedures.VERSION)
+
+
+def roll_back(number: int) -> Fault:
+    """Roll back from a release with another version."""
+    return _procedure(procedures.rolled_back(), BEFORE)
+
+
+def lost_data(number: int) -> Fault:
+    """Delete PostgreSQL's data directory."""
+    return _procedure(procedures.lost_data(number))
+
+
+def bad_migration(number: int) -> Fault:
+    """Drop a table by a migration."""
+    return _procedure(procedures.bad_migration(number))
+
+
+def lost_application(number: int) -> Fault:
+    """Delete the current release and the configuration."""
+    return _procedure(procedures.lost_application(number))
+
+
 KINDS: Mapping[str, Callable[..., Fault]] = {
     "kill": kill,
     "freeze": freeze,
@@ -269,4 +306,9 @@ KINDS: Mapping[str, Callable[..., Fault]] = {
     "script": script,
     "power_cut": power_cut,
     "disk_full": disk_full,
+    "deploy": deploy,
+    "roll_back": roll_back,
+    "lost_data": lost_data,
+    "bad_migration": bad_migration,
+    "lost_application": lost_application,
 }

@@ -126,6 +126,8 @@ def measure(name: str, evidence: Evidence) -> Value:
         return _alert(kind, subject, evidence)
     if name == "other_alerts":
         return _other_alerts(evidence)
+    if name == "takes":
+        return max(one.verified - one.begun for one in evidence.cycles), "until it was verified"
     if kind in ("lost", "rpo", "refused"):
         return _of_findings(kind, evidence.findings.get(subject), evidence)
     interval, slots = evidence.streams[subject]

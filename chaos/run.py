@@ -10,7 +10,7 @@ from chaos.alerts import AlertWatch
 from chaos.checker import Findings, check
 from chaos.client import Door
 from chaos.drills import Drill
-from chaos.faults import PRELUDE, Fault
+from chaos.faults import BEFORE, PRELUDE, Fault
 from chaos.history import read_history
 from chaos.host import Host
 from chaos.journal import Journal, Status, save
@@ -24,9 +24,6 @@ from connect_infra.targets import Target
 from connect_infra.web import Site
 
 Progress = Callable[[str], None]
-
-BEFORE = 3.0
-"""Seconds of work on the unbroken host; all of it must go well."""
 
 NOTICE = 2.0
 """Seconds after which an operator begins to mend what is broken."""
@@ -88,11 +85,11 @@ class _Run:
     def journal(self, started: datetime) -> Journal:
         """Run it, and say what became of it."""
         begun = time.monotonic()
-        version = steady.await_steady(self.host, self.site, STEADY_WITHIN)
+        self.version = steady.await_steady(self.host, self.site, STEADY_WITHIN)
         door = Door(self.site.address, 443, self.site.domain, self.site.context())
         names = Names.fresh()
         since_ms = int(self.host.answer("date +%s%3N"))
-        self.work = Workload(door, version, self.folder, names, self.drill.crowd)
+        self.work = Workload(door, self.folder, names, self.drill.crowd)
         status = self._under_lease()
         last_slot = max((slot.at for one in self.work.streams for slot in one.slots), default=0.0)
         findings = self._final_read(names, since_ms)
@@ -170,13 +167,13 @@ class _Run:
             if fault.prepare != ":":
                 self.story.note("preparing the host")
                 self.host.answer(PRELUDE + fault.prepare, timeout=120.0)
-        steady.await_steady(self.host, self.site, STEADY_WITHIN)
+        self.work.versions = {steady.await_steady(self.host, self.site, STEADY_WITHIN)}
 
     def _break_and_watch(self) -> None:
-        self.time_limit = time.monotonic() + BEFORE + self.drill.repeat * (
+        self.time_limit = time.monotonic() + self.drill.before + self.drill.repeat * (
             self.drill.hold + self.drill.limit + HAPPENED_WITHIN
         ) + RESTORED_WITHIN  # fmt: skip
-        self._watch_for(BEFORE)
+        self._watch_for(self.drill.before)
         self._require_good_work()
         for turn in range(self.drill.repeat):
             self._fault(turn)
@@ -203,10 +200,13 @@ class _Run:
         self.story.tell("fault", f"fault{nth}: {self.drill.title}")
         # Looking through a whole long drill five times a second would hold the prober up.
         self.since = {one.name: len(one.slots) for one in self.work.streams}
+        expected = {self.version if one.version == BEFORE else one.version for one in self.faults}
+        self.work.versions |= expected - {""}
         begun = time.monotonic()
         for fault in self.faults:
             self._make(fault)
         verified = time.monotonic()
+        self.work.versions = expected - {""} or self.work.versions
         self.cycles.append(Cycle(begun, verified))
         self.story.tell("verified", f"the fault is there, {verified - begun:.2f} s after")
 

@@ -30,6 +30,8 @@ for unit; do systemctl is-active --quiet "$unit" || echo "down $unit"; done
 echo "free $(df --output=avail -B1 / | tail -1)"
 echo "archive $(runuser -u postgres -- psql -XAtc "SELECT coalesce(
   last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver" 2>&1)"
+alerts=$(curl -fsS --max-time 3 'http://127.0.0.1:9093/api/v2/alerts?active=true') || alerts=failed
+echo "alerts $(printf '%s' "$alerts" | jq -r '[.[].labels.alertname] | join(" ")' 2>&1)"
 echo looked
 """
 
@@ -75,7 +77,7 @@ def _services(host: Host) -> list[str]:
     troubles = []
     for line in lines[:-1]:
         kind, _, rest = line.partition(" ")
-        if kind in ("failed", "down") and rest.strip():
+        if kind in ("failed", "down", "alerts") and rest.strip():
             troubles.append(f"{kind}: {rest.strip()}")
         if kind == "free" and int(rest) < LEAST_FREE:
             troubles.append(f"{int(rest) / 2**30:.1f} GiB free on its disk")

@@ -9,7 +9,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,15 +59,14 @@ class Names:
 class Workload:
     """The three streams, in a thread of their own, from `with` to its end."""
 
-    def __init__(
-        self, door: Door, version: str, home: Path, names: Names, crowd: float = 0.0
-    ) -> None:
-        """Expect `version` in every answer; keep histories in `home`.
+    def __init__(self, door: Door, home: Path, names: Names, crowd: float = 0.0) -> None:
+        """Keep histories in `home`.
 
         `crowd`: so many more requests a second by users who only look.
         """
         self._door = door
-        self.version = version
+        self.versions: set[str] = set()
+        """What the site may call itself, at the moment at which a read is sent."""
         self._nonce = secrets.token_hex(4)
         self._names = names
         self.writes_file, self.jobs_file = home / "writes.jsonl", home / "jobs.jsonl"
@@ -130,7 +129,7 @@ class Workload:
                 tasks.create_task(stream.run(self._stopped))
 
     async def _read(self, number: int) -> Judged:
-        nonce = f"{self._nonce}-{number}"
+        nonce, versions = f"{self._nonce}-{number}", self.versions
         # A word that no program has: a query that the index answers, whatever the table's size.
         path = f"/programs?query=zz{self._nonce}&nonce={nonce}"
         try:
@@ -139,9 +138,10 @@ class Workload:
             return "bad", problem.why
         if reply.status != 200:
             return "bad", f"status {reply.status}"
-        for name, wanted in (("nonce", nonce), ("version", self.version)):
-            if f'name="{name}" content="{wanted}"'.encode() not in reply.body:
-                return "bad", f"another {name} than {wanted}"
+        if not _says(reply, "nonce", {nonce}):
+            return "bad", "another nonce: an answer to somebody else"
+        if not _says(reply, "version", versions):
+            return "bad", f"another version than {' or '.join(sorted(versions))}"
         return "ok", ""
 
     async def _write(self, number: int) -> Judged:
@@ -167,6 +167,11 @@ class Workload:
         note = str(reply.json().get("id", "")) if outcome == "ok" else f"status {reply.status}"
         ledger.complete(element, time.monotonic(), outcome, note)
         return ("ok", "") if outcome == "ok" else ("bad", note)
+
+
+def _says(reply: Reply, name: str, values: Iterable[str]) -> bool:
+    """Whether the page's head has this name with one of the values."""
+    return any(f'name="{name}" content="{value}"'.encode() in reply.body for value in values)
 
 
 def outcome_of(reply: Reply, success: int) -> Outcome:

@@ -93,7 +93,7 @@ def test_a_broken_host_makes_its_drill_fail(fresh, tmp_path, name):
 
 
 def test_without_fsync_a_power_cut_takes_acknowledged_writes(fresh, tmp_path):
-    """The files are not even consistent: the server may not start again, which is no pass either."""
+    """The files are not even consistent: the server may not start again; that is no pass either."""
     sh(fresh, f"{PSQL} 'ALTER SYSTEM SET fsync = off'; systemctl restart postgresql@15-main")
     assert sh(fresh, f"{PSQL} 'SHOW fsync'") == "off"
     drill = drills.find("postgres-power-cut").model_copy(update={"limit": PATIENCE})
