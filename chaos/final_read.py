@@ -3,8 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from chaos.history import Operation
+from chaos.checker import Findings, check
+from chaos.history import Operation, read_history
 from chaos.host import Host
+from chaos.workload import Workload
+from connect_infra.errors import ConnectInfraError
 
 SQL = """runuser -u postgres -- psql -XAt -v ON_ERROR_STOP=1 -d connect -c "$1" """
 
@@ -17,6 +20,20 @@ for stream in connect:jobs connect:jobs:dead; do
   redis-cli -p 6380 --json XRANGE "$stream" - +
 done
 """
+
+
+def findings(host: Host, work: Workload) -> tuple[dict[str, Findings | None], str]:
+    """Hold both histories against what is there; without a read no finding, and why."""
+    found: dict[str, Findings | None] = {"writes": None, "jobs": None}
+    try:
+        writes = read_history(work.writes_file)
+        found["writes"] = check(writes, elements(host, work.names.first))
+        jobs = read_history(work.jobs_file)
+        ids = job_ids(host, work.names.since_ms)
+        found["jobs"] = check(jobs, jobs_as_elements(jobs, ids))
+    except (ConnectInfraError, ValueError) as problem:
+        return found, f"the final read failed: {problem}"
+    return found, ""
 
 
 def elements(host: Host, first: int) -> list[int]:

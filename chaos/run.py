@@ -7,16 +7,15 @@ from pathlib import Path
 
 from chaos import final_read, machine, steady
 from chaos.alerts import AlertWatch
-from chaos.checker import Findings, check
+from chaos.assess import Course, assess
 from chaos.client import Door
 from chaos.drills import Drill
 from chaos.faults import BEFORE, PRELUDE, Fault
-from chaos.history import read_history
 from chaos.host import Host
 from chaos.journal import Journal, Status, save
 from chaos.lease import Lease
-from chaos.objectives import WINDOW, Cycle, Evidence, judge, verdict
-from chaos.record import Story, alert_records, ledger_records, objective_records, stream_records
+from chaos.objectives import WINDOW, Cycle
+from chaos.record import Story
 from chaos.timeline import Slot, recovered_at
 from chaos.workload import LIMIT, Names, Workload
 from connect_infra.errors import ConnectInfraError
@@ -87,46 +86,27 @@ class _Run:
         begun = time.monotonic()
         self.version = steady.await_steady(self.host, self.site, STEADY_WITHIN)
         door = Door(self.site.address, 443, self.site.domain, self.site.context())
-        names = Names.fresh()
-        since_ms = int(self.host.answer("date +%s%3N"))
+        names = Names.fresh(int(self.host.answer("date +%s%3N")))
         self.work = Workload(door, self.folder, names, self.drill.crowd)
         status = self._under_lease()
-        last_slot = max((slot.at for one in self.work.streams for slot in one.slots), default=0.0)
-        findings = self._final_read(names, since_ms)
-        promised = self.drill.promised()
-        evidence = Evidence(
-            cycles=self.cycles,
-            streams={one.name: (one.interval, one.slots) for one in self.work.streams},
-            findings=findings,
-            healed_at=self.healed_at,
-            self_healing=self.drill.self_healing,
-            alerts=self.alerts.seen,
-            alerts_observed=self.alerts.observed,
-            expected_alerts=frozenset(
-                one.name.partition("_")[2] for one in promised if one.name.startswith("fires_")
-            ),
-            last_slot=last_slot,
-        )
-        measured = judge(promised, evidence)
-        decided, reasons = verdict(
-            measured, findings, restored=self.restored, completed=status == "completed"
-        )
-        reasons += [one.text for one in self.story.events if one.kind in ("aborted", "unrestored")]
-        faults_at = [cycle.verified for cycle in self.cycles]
-        return Journal(
-            drill=self.drill.name,
-            title=self.drill.title,
-            target=self.target.name,
-            started=started.isoformat(timespec="seconds"),
-            seconds=round(time.monotonic() - begun, 1),
-            status=status,
-            verdict=decided,
-            reasons=reasons,
-            events=self.story.events,
-            objectives=objective_records(measured),
-            streams=stream_records(self.work.streams, self.story.begun),
-            ledgers=ledger_records(findings, faults_at),
-            alerts=alert_records(self.alerts.seen, self.story.begun),
+        findings, unread = final_read.findings(self.host, self.work)
+        if unread:
+            self.story.tell("unread", unread)
+        return assess(
+            Course(
+                drill=self.drill,
+                target=self.target.name,
+                started=started.isoformat(timespec="seconds"),
+                seconds=round(time.monotonic() - begun, 1),
+                status=status,
+                restored=self.restored,
+                cycles=self.cycles,
+                healed_at=self.healed_at,
+                streams=self.work.streams,
+                findings=findings,
+                alerts=self.alerts,
+                story=self.story,
+            )
         )
 
     def _under_lease(self) -> Status:
@@ -310,16 +290,3 @@ class _Run:
             self.looked = now
             if (free := steady.least_free(self.host)) < steady.LEAST_FREE:
                 raise Stopped(f"only {free / 2**30:.1f} GiB are free on the host")
-
-    def _final_read(self, names: Names, since_ms: int) -> dict[str, Findings | None]:
-        """Hold the histories against what is there; without a read there is no finding."""
-        findings: dict[str, Findings | None] = {"writes": None, "jobs": None}
-        try:
-            writes = read_history(self.work.writes_file)
-            findings["writes"] = check(writes, final_read.elements(self.host, names.writes))
-            jobs = read_history(self.work.jobs_file)
-            ids = final_read.job_ids(self.host, since_ms)
-            findings["jobs"] = check(jobs, final_read.jobs_as_elements(jobs, ids))
-        except ConnectInfraError as problem:
-            self.story.tell("unread", str(problem))
-        return findings

@@ -44,16 +44,17 @@ They stay below 2**53, which is as far as the application's JavaScript can count
 
 @dataclass(frozen=True)
 class Names:
-    """The first elements that this run may use; whatever is read from there on is its own."""
+    """What tells this run's writes and jobs from all earlier ones."""
 
-    writes: int
-    jobs: int
+    first: int
+    """Elements are above this one."""
+    since_ms: int
+    """The queue's ids begin with the host's time in milliseconds: not before this one."""
 
     @classmethod
-    def fresh(cls) -> "Names":
-        """Above every earlier run's."""
-        base = int(time.time()) * ELEMENTS_PER_RUN
-        return cls(base, base)
+    def fresh(cls, host_ms: int) -> "Names":
+        """Above every earlier run's; `host_ms` is the host's clock now."""
+        return cls(int(time.time()) * ELEMENTS_PER_RUN, host_ms)
 
 
 class Workload:
@@ -68,7 +69,7 @@ class Workload:
         self.versions: set[str] = set()
         """What the site may call itself, at the moment at which a read is sent."""
         self._nonce = secrets.token_hex(4)
-        self._names = names
+        self.names = names
         self.writes_file, self.jobs_file = home / "writes.jsonl", home / "jobs.jsonl"
         self._writes, self._jobs = Ledger(self.writes_file), Ledger(self.jobs_file)
         self.streams: Sequence[Stream] = (
@@ -145,11 +146,11 @@ class Workload:
         return "ok", ""
 
     async def _write(self, number: int) -> Judged:
-        element = self._names.writes + number + 1
+        element = self.names.first + number + 1
         return await self._recorded(self._writes, element, "/api/ledger", {"element": element}, 201)
 
     async def _job(self, number: int) -> Judged:
-        element = self._names.jobs + number + 1
+        element = self.names.first + number + 1
         payload = {"kind": "noop", "payload": {"element": element}}
         return await self._recorded(self._jobs, element, "/api/jobs", payload, 202)
 
