@@ -112,7 +112,7 @@ test -e {path}/drill-flushed && test ! -e {path}/drill-not-flushed && touch {don
 rm -f {path}/drill-flushed {path}/drill-not-flushed
 systemctl unmask --runtime --quiet {unit}
 systemctl reset-failed {unit} 2>/dev/null || true
-systemctl start {unit}
+systemctl start --no-block {unit}
 """
     return inject, f"test -e {done}"
 

@@ -1,7 +1,9 @@
 """One drill, from the steady state and back: guard, work, break, watch, heal, read, judge."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +38,9 @@ RESTORED_WITHIN = 60.0
 STEADY_WITHIN = 90.0
 """Seconds that a host may take to be steady before a drill; alerts of the last one clear slowly."""
 
+PRIORITY = -10
+"""The measuring process' nice value: on a lab, host and prober share the processors."""
+
 TTL = 40.0
 """Seconds without the controller after which the watchdog heals; longer than a lab host boots."""
 
@@ -55,6 +60,8 @@ def run(target: Target, drill: Drill, home: Path, progress: Progress) -> Journal
     The caller has asked `guards.require`. ConnectInfraError when the drill could not begin; from
     the first fault on, whatever happens is in the journal.
     """
+    with suppress(PermissionError):  # without the right to it, busy machines make void slots
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     started = datetime.now(UTC)
     folder = home / f"{started:%Y%m%dT%H%M%SZ}-{drill.name}"
     folder.mkdir(parents=True)

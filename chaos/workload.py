@@ -5,12 +5,10 @@ All of it through the front door. nginx lets one address send 100 requests a sec
 """
 
 import asyncio
-import os
 import secrets
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,9 +29,6 @@ JOB_INTERVAL = 0.2
 
 LIMIT = 2.0
 """Seconds after which a user has given up on an answer."""
-
-PRIORITY = -10
-"""The measuring thread's nice value: on a lab, host and prober share the processors."""
 
 ELEMENTS_PER_RUN = 1_000_000
 """Elements are the run's start in milliseconds times this, then counted up: unique for ever.
@@ -112,8 +107,6 @@ class Workload:
             raise self._failure
 
     def _work(self) -> None:
-        with suppress(PermissionError):  # without the right to it, busy machines make void slots
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
         try:
             self._loop.run_until_complete(self._streams())
         except BaseException as problem:
