@@ -8,8 +8,8 @@ from chaos.checker import Findings
 from chaos.drills import Drill
 from chaos.journal import Journal, Status
 from chaos.objectives import Cycle, Evidence, judge, verdict
-from chaos.prober import Stream
 from chaos.record import Story, alert_records, ledger_records, objective_records, stream_records
+from chaos.workload import Heard
 
 TELLING = ("aborted", "unrestored", "unread")
 """Events that are reasons of the verdict."""
@@ -27,7 +27,7 @@ class Course:
     restored: bool
     cycles: Sequence[Cycle]
     healed_at: float | None
-    streams: Sequence[Stream]
+    streams: Sequence[Heard]
     findings: Mapping[str, Findings | None]
     alerts: AlertWatch
     story: Story

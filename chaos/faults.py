@@ -226,13 +226,13 @@ def replace_file(number: int, path: str, content: str, then: str, undone: str) -
 
 
 def redis_full(number: int, port: int, config: str) -> Fault:
-    """Give Redis no more memory than it uses now."""
+    """Give Redis half of the memory that it uses now: it refuses whatever needs more."""
     cli = f"REDISCLI_AUTH=$(sed -n 's/^requirepass //p' {config}) redis-cli -p {port}"
     used = f"{cli} INFO memory | sed -n 's/^used_memory:\\([0-9]*\\).*/\\1/p'"
     limit = f"{cli} CONFIG GET maxmemory | tail -1"
     documented = f"sed -n 's/^maxmemory //p' {config}"
     return Fault(
-        inject=f"{cli} CONFIG SET maxmemory $({used}) | grep -q OK",
+        inject=f"{cli} CONFIG SET maxmemory $(($({used}) / 2)) | grep -q OK",
         happened=f'test "$({used})" -ge "$({limit})"',
         undo=f'{cli} CONFIG SET maxmemory "$({documented})" | grep -q OK',
         healed=f'test "$({used})" -lt "$({limit})"',

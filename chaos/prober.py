@@ -7,7 +7,7 @@ measures one slow request where users would have met a hundred.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from chaos.timeline import Slot, State
 
@@ -16,15 +16,16 @@ Probe = Callable[[int], Awaitable[Judged]]
 """Performs slot number k; returns how it went, and why if not well."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Stream:
-    """One open loop and what it has seen so far; slots are appended as they end."""
+    """One open loop."""
 
     name: str
     interval: float
     """Seconds between slots."""
     probe: Probe
-    slots: list[Slot] = field(default_factory=list)
+    told: Callable[[Slot], None]
+    """Hears of each slot as it ends."""
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Begin slots until `stopped`, then wait for those that are under way."""
@@ -45,4 +46,4 @@ class Stream:
             state, why = "void", f"begun {late * 1000:.0f} ms late; {state} {why}".strip()
         else:
             state, why = await self.probe(number)
-        self.slots.append(Slot(due, time.monotonic() - due, state, why))
+        self.told(Slot(due, time.monotonic() - due, state, why))

@@ -14,8 +14,8 @@ from chaos.journal import (
     StreamRecord,
 )
 from chaos.objectives import Measured, Seen
-from chaos.prober import Stream
 from chaos.timeline import downtime, outages, percentile
+from chaos.workload import Heard
 
 ELEMENTS_SHOWN = 20
 TELL_EVERY = 2.0
@@ -48,7 +48,7 @@ class Story:
         """What is no event of the drill itself."""
         self._progress(f"{time.monotonic() - self.begun:6.1f} s  {text}")
 
-    def follow(self, streams: Sequence[Stream]) -> None:
+    def follow(self, streams: Sequence[Heard]) -> None:
         """Say what is down now and for how long, and when it is back."""
         now = time.monotonic()
         for stream in streams:
@@ -66,12 +66,12 @@ class Story:
                 self.note(f"{stream.name} back after {max(0.0, last.at - since):.1f} s")
 
 
-def stream_records(streams: Sequence[Stream], begun: float) -> list[StreamRecord]:
+def stream_records(streams: Sequence[Heard], begun: float) -> list[StreamRecord]:
     """All probes of each stream, in the order in which they were due."""
     return [_stream(stream, begun) for stream in streams]
 
 
-def _stream(stream: Stream, begun: float) -> StreamRecord:
+def _stream(stream: Heard, begun: float) -> StreamRecord:
     slots = sorted(stream.slots, key=lambda slot: slot.at)
     good = [slot.latency for slot in slots if slot.state == "ok"]
     down = outages(slots, stream.interval)

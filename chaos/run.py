@@ -1,16 +1,13 @@
 """One drill, from the steady state and back: guard, work, break, watch, heal, read, judge."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from chaos import final_read, machine, steady
 from chaos.alerts import AlertWatch
 from chaos.assess import Course, assess
-from chaos.client import Door
 from chaos.drills import Drill
 from chaos.faults import BEFORE, PRELUDE, Fault
 from chaos.host import Host
@@ -19,7 +16,8 @@ from chaos.lease import Lease
 from chaos.objectives import WINDOW, Cycle
 from chaos.record import Story
 from chaos.timeline import Slot, recovered_at
-from chaos.workload import LIMIT, Names, Workload
+from chaos.users import LIMIT
+from chaos.workload import Names, Workload
 from connect_infra.errors import ConnectInfraError
 from connect_infra.targets import Target
 from connect_infra.web import Site
@@ -37,9 +35,6 @@ RESTORED_WITHIN = 60.0
 
 STEADY_WITHIN = 90.0
 """Seconds that a host may take to be steady before a drill; alerts of the last one clear slowly."""
-
-PRIORITY = -10
-"""The measuring process' nice value: on a lab, host and prober share the processors."""
 
 TTL = 40.0
 """Seconds without the controller after which the watchdog heals; longer than a lab host boots."""
@@ -60,8 +55,6 @@ def run(target: Target, drill: Drill, home: Path, progress: Progress) -> Journal
     The caller has asked `guards.require`. ConnectInfraError when the drill could not begin; from
     the first fault on, whatever happens is in the journal.
     """
-    with suppress(PermissionError):  # without the right to it, busy machines make void slots
-        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     started = datetime.now(UTC)
     folder = home / f"{started:%Y%m%dT%H%M%SZ}-{drill.name}"
     folder.mkdir(parents=True)
@@ -92,9 +85,8 @@ class _Run:
         """Run it, and say what became of it."""
         begun = time.monotonic()
         self.version = steady.await_steady(self.host, self.site, STEADY_WITHIN)
-        door = Door(self.site.address, 443, self.site.domain, self.site.context())
         names = Names.fresh(int(self.host.answer("date +%s%3N")))
-        self.work = Workload(door, self.folder, names, self.drill.crowd)
+        self.work = Workload(self.site, self.folder, names, self.drill.crowd)
         status = self._under_lease()
         findings, unread = final_read.findings(self.host, self.work)
         if unread:
@@ -154,7 +146,8 @@ class _Run:
             if fault.prepare != ":":
                 self.story.note("preparing the host")
                 self.host.answer(PRELUDE + fault.prepare, timeout=120.0)
-        self.work.versions = {steady.await_steady(self.host, self.site, STEADY_WITHIN)}
+        self.served = steady.await_steady(self.host, self.site, STEADY_WITHIN)
+        self.work.expect([self.served])
 
     def _break_and_watch(self) -> None:
         self.time_limit = time.monotonic() + self.drill.before + self.drill.repeat * (
@@ -187,13 +180,14 @@ class _Run:
         self.story.tell("fault", f"fault{nth}: {self.drill.title}")
         # Looking through a whole long drill five times a second would hold the prober up.
         self.since = {one.name: len(one.slots) for one in self.work.streams}
-        expected = {self.version if one.version == BEFORE else one.version for one in self.faults}
-        self.work.versions |= expected - {""}
+        after = {self.version if one.version == BEFORE else one.version for one in self.faults}
+        after = after - {""} or {self.served}
+        self.work.expect({self.served} | after)
         begun = time.monotonic()
         for fault in self.faults:
             self._make(fault)
         verified = time.monotonic()
-        self.work.versions = expected - {""} or self.work.versions
+        self.work.expect(after)
         self.cycles.append(Cycle(begun, verified))
         self.story.tell("verified", f"the fault is there, {verified - begun:.2f} s after")
 

@@ -1,40 +1,34 @@
-"""What users do while a host is being broken: they read, they write, they queue jobs.
+"""The users of a drill, as its conductor sees them: started, told, stopped, and heard."""
 
-All of it through the front door. nginx lets one address send 100 requests a second below /api/
-(document A, 3.5); 50 writes and 5 jobs leave room, and reads go to a page outside /api/.
-"""
-
-import asyncio
-import secrets
+import json
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chaos.client import Door, NoReply, Reply
-from chaos.history import Ledger, Outcome
-from chaos.prober import Judged, Stream
-
-READ_INTERVAL = 0.05
-"""Seconds between reads (DESIGN: 50 ms)."""
-
-WRITE_INTERVAL = 0.02
-"""Seconds between writes: 50 a second."""
-
-JOB_INTERVAL = 0.2
-"""Seconds between queue jobs."""
-
-LIMIT = 2.0
-"""Seconds after which a user has given up on an answer."""
+from chaos.timeline import Slot
+from chaos.users import JOB_INTERVAL, LIMIT, READ_INTERVAL, WRITE_INTERVAL, Orders
+from connect_infra.errors import ConnectInfraError
+from connect_infra.web import Site
 
 ELEMENTS_PER_RUN = 1_000_000
-"""Elements are the run's start in milliseconds times this, then counted up: unique for ever.
+"""Elements are the run's start in seconds times this, then counted up: unique for ever.
 
 They stay below 2**53, which is as far as the application's JavaScript can count, until 2255.
 """
+
+STOP_LIMIT = 5 * LIMIT
+"""Seconds until the users have their last answers."""
+
+
+class WorkloadError(ConnectInfraError):
+    """Raised when the process that sends the work has ended by itself."""
 
 
 @dataclass(frozen=True)
@@ -52,131 +46,109 @@ class Names:
         return cls(int(time.time()) * ELEMENTS_PER_RUN, host_ms)
 
 
+@dataclass
+class Heard:
+    """One stream of requests, and its slots in the order in which they ended."""
+
+    name: str
+    interval: float
+    slots: list[Slot] = field(default_factory=list)
+
+
 class Workload:
-    """The three streams, in a thread of their own, from `with` to its end."""
+    """The process of the users, from `with` to its end."""
 
-    def __init__(self, door: Door, home: Path, names: Names, crowd: float = 0.0) -> None:
-        """Keep histories in `home`.
-
-        `crowd`: so many more requests a second by users who only look.
-        """
-        self._door = door
-        self.versions: set[str] = set()
-        """What the site may call itself, at the moment at which a read is sent."""
-        self._nonce = secrets.token_hex(4)
+    def __init__(self, site: Site, home: Path, names: Names, crowd: float) -> None:
+        """Histories go to `home`."""
         self.names = names
         self.writes_file, self.jobs_file = home / "writes.jsonl", home / "jobs.jsonl"
-        self._writes, self._jobs = Ledger(self.writes_file), Ledger(self.jobs_file)
-        self.streams: Sequence[Stream] = (
-            Stream("reads", READ_INTERVAL, self._read),
-            Stream("writes", WRITE_INTERVAL, self._write),
-            Stream("jobs", JOB_INTERVAL, self._job),
+        self.streams = (
+            Heard("reads", READ_INTERVAL),
+            Heard("writes", WRITE_INTERVAL),
+            Heard("jobs", JOB_INTERVAL),
         )
-        self._crowd = [Stream("crowd", 1 / crowd, self._read)] if crowd else []
-        self._stopped: asyncio.Event | None = None
-        self._loop = asyncio.new_event_loop()
-        self._begun = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="workload", daemon=True)
+        self._site = site
+        self._crowd = crowd
+        self._versions: list[str] = []
+        self._errors = home / "users.log"
+        self._process: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._hear, name="workload", daemon=True)
+
+    def expect(self, versions: Iterable[str]) -> None:
+        """From now on the site may call itself one of these."""
+        self._versions = sorted(versions)
+        if self._process is not None:
+            self._tell({"versions": self._versions})
+
+    @property
+    def running(self) -> bool:
+        """Whether it still sends."""
+        return self._process is not None and self._process.poll() is None
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Begin; returns when the first answer is there."""
+        with self._errors.open("w", encoding="utf-8") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "chaos.users"],
+                cwd=Path(__file__).resolve().parents[1],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for the conductor, who heals first
+            )
+        self._tell(
+            Orders(
+                address=self._site.address,
+                domain=self._site.domain,
+                authority=str(self._site.authority) if self._site.authority else None,
+                versions=self._versions,
+                writes=str(self.writes_file.absolute()),
+                jobs=str(self.jobs_file.absolute()),
+                first=self.names.first,
+                crowd=self._crowd,
+            )
+        )
         self._thread.start()
-        self._begun.wait()
+        while self.running and not any(stream.slots for stream in self.streams):
+            time.sleep(0.01)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: object, trace: TracebackType | None
     ) -> None:
-        """Stop sending, wait for the answers that are under way, close the histories."""
-        self.stop()
-
-    @property
-    def running(self) -> bool:
-        """Whether it still sends."""
-        return self._thread.is_alive()
-
-    def stop(self) -> None:
-        """As the end of the block; a second time is fine. Raises what broke the workload."""
-        if self._thread.is_alive() and self._stopped is not None:
-            self._loop.call_soon_threadsafe(self._stopped.set)
+        """Stop sending, and wait for the answers that are under way."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        try:
+            process.stdin.close()
+            process.wait(STOP_LIMIT)
+        except (BrokenPipeError, subprocess.TimeoutExpired):
+            process.kill()
+            process.wait()
         self._thread.join()
-        self._writes.close()
-        self._jobs.close()
-        if self._failure is not None:
-            raise self._failure
+        if process.returncode != 0:
+            lines = self._errors.read_text(encoding="utf-8").strip().splitlines()
+            raise WorkloadError(
+                expected="the process that sends the work to go on",
+                found=lines[-1] if lines else f"exit code {process.returncode}",
+                where="chaos.users",
+                remedy=f"read {self._errors}",
+            )
 
-    def _work(self) -> None:
-        try:
-            self._loop.run_until_complete(self._streams())
-        except BaseException as problem:
-            self._failure = problem
-        finally:
-            self._begun.set()
-            self._loop.close()
+    def _tell(self, order: object) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it has died; the end of the block says why
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
 
-    async def _streams(self) -> None:
-        self._stopped = asyncio.Event()
-        self._begun.set()
-        async with asyncio.TaskGroup() as tasks:
-            for stream in (*self.streams, *self._crowd):
-                tasks.create_task(stream.run(self._stopped))
-
-    async def _read(self, number: int) -> Judged:
-        nonce, versions = f"{self._nonce}-{number}", self.versions
-        # A word that no program has: a query that the index answers, whatever the table's size.
-        path = f"/programs?query=zz{self._nonce}&nonce={nonce}"
-        try:
-            reply = await self._door.ask("GET", path, limit=LIMIT)
-        except NoReply as problem:
-            return "bad", problem.why
-        if reply.status != 200:
-            return "bad", f"status {reply.status}"
-        if not _says(reply, "nonce", {nonce}):
-            return "bad", "another nonce: an answer to somebody else"
-        if not _says(reply, "version", versions):
-            return "bad", f"another version than {' or '.join(sorted(versions))}"
-        return "ok", ""
-
-    async def _write(self, number: int) -> Judged:
-        element = self.names.first + number + 1
-        return await self._recorded(self._writes, element, "/api/ledger", {"element": element}, 201)
-
-    async def _job(self, number: int) -> Judged:
-        element = self.names.first + number + 1
-        payload = {"kind": "noop", "payload": {"element": element}}
-        return await self._recorded(self._jobs, element, "/api/jobs", payload, 202)
-
-    async def _recorded(
-        self, ledger: Ledger, element: int, path: str, payload: object, status: int
-    ) -> Judged:
-        ledger.invoke(element, time.monotonic())
-        try:
-            reply = await self._door.ask("POST", path, payload, limit=LIMIT)
-        except NoReply as problem:
-            outcome: Outcome = "info" if problem.sent else "fail"
-            ledger.complete(element, time.monotonic(), outcome, problem.why)
-            return "bad", problem.why
-        outcome = outcome_of(reply, status)
-        note = str(reply.json().get("id", "")) if outcome == "ok" else f"status {reply.status}"
-        ledger.complete(element, time.monotonic(), outcome, note)
-        return ("ok", "") if outcome == "ok" else ("bad", note)
-
-
-def _says(reply: Reply, name: str, values: Iterable[str]) -> bool:
-    """Whether the page's head has this name with one of the values."""
-    return any(f'name="{name}" content="{value}"'.encode() in reply.body for value in values)
-
-
-def outcome_of(reply: Reply, success: int) -> Outcome:
-    """What an answer to a write says about it.
-
-    The application tells `fail` from `info` where it answers 503; nginx' limiter (429) and its
-    refusals (4xx) come before the application has seen the request. All else is unknown: 502 and
-    504 say only that nginx had no answer, and 500 that something broke on the way.
-    """
-    if reply.status == success:
-        return "ok"
-    if 400 <= reply.status < 500 or reply.json().get("outcome") == "fail":
-        return "fail"
-    return "info"
+    def _hear(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        by_name = {stream.name: stream for stream in self.streams}
+        for line in self._process.stdout:
+            name, *slot = json.loads(line)
+            if name in by_name:
+                by_name[name].slots.append(Slot(*slot))

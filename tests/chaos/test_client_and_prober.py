@@ -9,7 +9,7 @@ import pytest
 from chaos.client import Door, NoReply, Reply
 from chaos.prober import Stream
 from chaos.timeline import outages
-from chaos.workload import outcome_of
+from chaos.users import outcome_of
 
 
 def answer(body=b"{}", status=200, length=None):
@@ -122,6 +122,8 @@ def test_what_an_answer_says_about_a_write(status, body, outcome):
 def test_a_stall_hides_no_slot():
     """For half a second the server answers nobody; each of the ten slots then due is bad."""
 
+    slots = []
+
     async def run():
         begun = time.monotonic()
 
@@ -140,51 +142,53 @@ def test_a_stall_hides_no_slot():
                 return "bad", problem.why
             return "ok", ""
 
-        stream = Stream("reads", 0.05, probe)
+        stream = Stream("reads", 0.05, probe, slots.append)
         stopped = asyncio.Event()
         async with server:
             asyncio.get_running_loop().call_later(1.6, stopped.set)
             await stream.run(stopped)
-        return stream
 
-    stream = asyncio.run(run())
-    assert len(stream.slots) >= 30
-    (outage,) = outages(stream.slots, 0.05)
+    asyncio.run(run())
+    assert len(slots) >= 30
+    (outage,) = outages(slots, 0.05)
     assert 8 <= outage.slots <= 11
     assert outage.why == "no answer in 0.2 s"
 
 
 def test_latency_counts_from_the_moment_the_slot_was_due():
+    slots = []
+
     async def run():
         async def probe(number):
             await asyncio.sleep(0.3)
             return "ok", ""
 
-        stream = Stream("reads", 0.05, probe)
+        stream = Stream("reads", 0.05, probe, slots.append)
         stopped = asyncio.Event()
         asyncio.get_running_loop().call_later(0.4, stopped.set)
         await stream.run(stopped)
-        return stream
 
-    slots = asyncio.run(run()).slots
+    asyncio.run(run())
     assert len(slots) >= 7
     assert all(slot.latency >= 0.3 for slot in slots)
 
 
 def test_a_prober_that_was_late_itself_says_void_not_ok():
+    slots = []
+
     async def run():
         async def probe(number):
             if number == 4:
                 time.sleep(0.3)  # holds the prober itself up, on purpose
             return "ok", ""
 
-        stream = Stream("reads", 0.05, probe)
+        stream = Stream("reads", 0.05, probe, slots.append)
         stopped = asyncio.Event()
         asyncio.get_running_loop().call_later(0.8, stopped.set)
         await stream.run(stopped)
-        return stream
 
-    slots = sorted(asyncio.run(run()).slots, key=lambda slot: slot.at)
+    asyncio.run(run())
+    slots.sort(key=lambda slot: slot.at)
     assert [slot.state for slot in slots[:5]] == ["ok"] * 5
     assert [slot.state for slot in slots[5:10]] == ["void"] * 5
     assert slots[-1].state == "ok"

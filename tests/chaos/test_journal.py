@@ -5,20 +5,16 @@ import pytest
 from chaos.checker import check
 from chaos.history import Operation
 from chaos.journal import Journal, load, save
-from chaos.prober import Stream
 from chaos.record import Story, ledger_records, stream_records
 from chaos.timeline import Slot
+from chaos.workload import Heard
 from connect_infra.errors import ObservationError
-
-
-async def never(number):
-    raise AssertionError
 
 
 def stream(text, begun=100.0):
     names = {"o": "ok", "b": "bad", "v": "void"}
     slots = [Slot(begun + i, 0.1 * i, names[sign], "") for i, sign in enumerate(text)]
-    return Stream("reads", 1.0, never, list(reversed(slots)))
+    return Heard("reads", 1.0, list(reversed(slots)))
 
 
 def journal(**more):
@@ -60,7 +56,7 @@ def test_the_story_says_what_is_down_and_since_when():
     said = []
     story = Story(said.append)
     story.begin()
-    reads = Stream("reads", 0.05, never, [Slot(story.begun, 0.0, "bad", "refused")])
+    reads = Heard("reads", 0.05, [Slot(story.begun, 0.0, "bad", "refused")])
     story.follow([reads])
     assert "reads down for" in said[-1]
     assert said[-1].endswith("refused")
