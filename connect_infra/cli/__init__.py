@@ -7,6 +7,7 @@ from rich.console import Console
 
 from connect_infra.cli.controls import controls
 from connect_infra.cli.doctor import doctor
+from connect_infra.cli.drill import app as drill
 from connect_infra.cli.lab import app as lab
 from connect_infra.cli.plan import apply, plan
 from connect_infra.cli.report import report
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(lab, name="lab")
+app.add_typer(drill, name="drill")
 app.command("plan")(plan)
 app.command("apply")(apply)
 app.command("verify")(verify)

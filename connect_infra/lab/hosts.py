@@ -31,6 +31,9 @@ BOOT_LIMIT = 90
 SNAPSHOTS_KEPT = 3
 """How many snapshots a lab keeps; the oldest go first."""
 
+LOOP_DEVICES = ["b 7:* rwm", "c 10:237 rwm"]
+"""Loop devices and their control: drills put data on a disk image that they can cut off."""
+
 LABEL = "connect-infra.lab"
 HOST_LABEL = "connect-infra.host"
 SIZING_LABEL = "connect-infra.sizing"
@@ -375,6 +378,7 @@ class Lab:
             mem_limit=MEMORY_BYTES,
             ulimits=[docker.types.Ulimit(name="nofile", soft=1024, hard=20000)],
             binds=cgroups["binds"],
+            device_cgroup_rules=LOOP_DEVICES,
         )
         host_config |= {"CgroupnsMode": cgroups["namespace"]}
         host_config |= {"MaskedPaths": [], "ReadonlyPaths": []}  # systemd writes below /proc/sys
