@@ -19,8 +19,19 @@ HOT_ORGANIZATIONS = 200
 BROWSED_PAGES = 50
 """How far into the list of programs people leaf."""
 
-TOPICS = "Battery Robotics Hydrogen Mobility Fintech Farming Space Software Tourism Solar".split()
-KINDS = "Grant Loan Voucher Fellowship Guarantee Prize Subsidy".split()
+TOPICS = [
+    "Battery",
+    "Robotics",
+    "Hydrogen",
+    "Mobility",
+    "Fintech",
+    "Farming",
+    "Space",
+    "Software",
+    "Tourism",
+    "Solar",
+]
+KINDS = ["Grant", "Loan", "Voucher", "Fellowship", "Guarantee", "Prize", "Subsidy"]
 
 PICTURE_BYTES = 20_000
 BOUNDARY = "----connect-infra-picture"
@@ -218,7 +229,5 @@ ACTIONS: Mapping[str, Callable[[Visitor], Request]] = {
 }
 """How each action of a mix is asked for."""
 
-LIMITED = frozenset(
-    {"search", "program", "matches_hot", "matches_cold", "login", "scrape"}
-)
+LIMITED = frozenset({"search", "program", "matches_hot", "matches_cold", "login", "scrape"})
 """Actions below /api/, which nginx limits for each client address (A 3.5)."""

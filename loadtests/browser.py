@@ -8,15 +8,12 @@ ends at file descriptor 1023; here all users share one context, and epoll has no
 import http.client
 import ssl
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import gevent
 from gevent import socket
 
 from loadtests.actions import BROWSER, Answer, Request
-
-Network = Callable[[], socket.socket]
 
 
 @dataclass
@@ -48,15 +45,16 @@ class Browser:
         self._source = (source, 0) if source else None
         self._timeout = timeout
         self._traffic = traffic
-        self._connection: http.client.HTTPConnection | None = None
+        self._line: ssl.SSLSocket | None = None
 
     def ask(self, request: Request) -> Answer:
         """Send one request and read its answer; OSError or HTTPException when that fails.
 
         The connection is kept, unless the server or a failure ends it. When the server hung up
-        just as a kept one was used again, a GET is sent once more, as browsers do (RFC 9110, 9.2.2).
+        just as a kept one was used again, a GET is sent once more, as browsers do (RFC 9110,
+        9.2.2).
         """
-        kept = self._connection is not None
+        kept = self._line is not None
         try:
             return self._ask(request)
         except ConnectionError:
@@ -65,17 +63,38 @@ class Browser:
             self._traffic.closed_by_server += 1
             return self._ask(request)
 
+    def idle(self, until: float) -> None:
+        """Do nothing until a moment of time.monotonic(); notice when the server hangs up."""
+        while (left := until - time.monotonic()) > 0:
+            if self._line is None:
+                gevent.sleep(left)
+                return
+            try:
+                # An idle connection has nothing to say: readable means that it ends.
+                socket.wait_read(self._line.fileno(), timeout=left)
+            except TimeoutError:
+                return
+            self._closed_by_server()
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+            self._traffic.open -= 1
+
     def _ask(self, request: Request) -> Answer:
-        connection = self._connection or self._open()
+        line = self._line or self._open()
+        # A client of its own for each request: one that lives on keeps the last answer in memory.
+        client = http.client.HTTPConnection(self._domain)
+        client.sock = line
         try:
             with gevent.Timeout(self._timeout, TimeoutError(f"no answer in {self._timeout:g} s")):
-                body = request.body or None
-                connection.request(
-                    request.method, request.path, body, BROWSER | dict(request.headers)
-                )
-                answer = connection.getresponse()
-                headers = {name.lower(): value for name, value in answer.getheaders()}
-                result = Answer(answer.status, headers, answer.read())
+                headers = BROWSER | dict(request.headers)
+                client.request(request.method, request.path, request.body or None, headers)
+                answer = client.getresponse()
+                named = {name.lower(): value for name, value in answer.getheaders()}
+                result = Answer(answer.status, named, answer.read())
         except BaseException:
             self.close()
             raise
@@ -83,43 +102,21 @@ class Browser:
             self._closed_by_server()
         return result
 
-    def idle(self, until: float) -> None:
-        """Do nothing until a moment of time.monotonic(); notice when the server hangs up."""
-        while (left := until - time.monotonic()) > 0:
-            if self._connection is None:
-                gevent.sleep(left)
-                return
-            try:
-                # An idle connection has nothing to say: readable means that it ends.
-                socket.wait_read(self._connection.sock.fileno(), timeout=left)
-            except TimeoutError:
-                return
-            self._closed_by_server()
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-            self._traffic.open -= 1
-
-    def _closed_by_server(self) -> None:
-        self._traffic.closed_by_server += 1
-        self.close()
-
-    def _open(self) -> http.client.HTTPConnection:
+    def _open(self) -> ssl.SSLSocket:
         with gevent.Timeout(self._timeout, TimeoutError(f"no connection in {self._timeout:g} s")):
             bare = socket.create_connection(self._address, source_address=self._source)
             try:
                 bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                secure = self._context.wrap_socket(bare, server_hostname=self._domain)
+                line = self._context.wrap_socket(bare, server_hostname=self._domain)
             except BaseException:
                 bare.close()
                 raise
-        connection = http.client.HTTPConnection(self._domain)
-        connection.sock = secure
-        self._connection = connection
+        self._line = line
         self._traffic.open += 1
         self._traffic.opened += 1
         self._traffic.most = max(self._traffic.most, self._traffic.open)
-        return connection
+        return line
+
+    def _closed_by_server(self) -> None:
+        self._traffic.closed_by_server += 1
+        self.close()

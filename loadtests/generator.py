@@ -8,7 +8,6 @@ import ssl
 import time
 from collections.abc import Iterator
 
-import gevent
 from gevent.event import Event
 
 from connect_infra.errors import LoadError
@@ -47,7 +46,7 @@ class Generator:
         if "upload" not in self.plan.profile.mix:
             return
         for number in range(SESSIONS):
-            browser = self.browser(number)
+            browser = self.browser(number, Traffic())
             request = ACTIONS["login"](Visitor(random.Random(number), self._password))
             try:
                 answer = browser.ask(request)
@@ -101,8 +100,8 @@ class Generator:
             "memory_bytes": used.ru_maxrss * 1024,
         }
 
-    def browser(self, number: int) -> Browser:
-        """A client for one user, from that user's address."""
+    def browser(self, number: int, traffic: Traffic) -> Browser:
+        """A client for one user, from that user's address; `traffic` counts its connections."""
         plan = self.plan
         return Browser(
             (plan.address, plan.port),
@@ -110,7 +109,7 @@ class Generator:
             self._context,
             plan.source(number),
             plan.profile.timeout,
-            self.traffic,
+            traffic,
         )
 
     def join(self) -> "Guest":
@@ -144,11 +143,9 @@ class Guest:
         profile = generator.plan.profile
         self._generator = generator
         self._number = number
-        self._browser = generator.browser(number)
+        self._browser = generator.browser(number, generator.traffic)
         self._moments: Iterator[tuple[int, float]] = enumerate(
-            arrivals.visits(
-                number, profile.users, profile.arrivals, profile.spacing, profile.seed
-            )
+            arrivals.visits(number, profile.users, profile.arrivals, profile.spacing, profile.seed)
         )
 
     def visit(self) -> tuple[str, float, int, str] | None:
@@ -165,7 +162,7 @@ class Guest:
         was_idle = time.monotonic() < moment
         self._browser.idle(moment)
         if was_idle:
-            self._generator.recorder.record_lateness(time.monotonic() - moment)
+            self._generator.recorder.record_lateness(due, time.monotonic() - moment)
         return self._ask(visit, due, moment)
 
     def leave(self) -> None:
@@ -202,5 +199,3 @@ def named(problem: Exception) -> str:
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror.lower()
     return type(problem).__name__
-
-

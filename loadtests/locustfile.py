@@ -11,6 +11,7 @@ nothing. Latencies that locust shows count from the intended start.
 """
 
 import json
+import os
 import resource
 import sys
 import time
@@ -25,11 +26,12 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from connect_infra.errors import ConnectInfraError
-from loadtests import accounts, guards
+from loadtests import accounts
 from loadtests.generator import Generator, Guest
 from loadtests.plan import Plan
-from loadtests.planning import planned_by_hand
+from loadtests.process import PREFIX
 from loadtests.recorder import Row
+from loadtests.route import require_on_route
 
 USERS_A_SECOND = 2000
 """How fast users are made; they ask nothing before all are there."""
@@ -38,8 +40,8 @@ STATE_EVERY = 1.0
 ROWS_EVERY = 5.0
 """Seconds between what a process says of itself, and of its requests."""
 
-PREFIX = "connect-load: "
-"""What begins a line on standard error that is meant for who started the run."""
+PARENT = os.getppid()
+"""Who started the run: when it is gone, nobody wants the load any more."""
 
 # Locust raises the soft limit to 10,000 only; every user needs a file of its own.
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -61,7 +63,7 @@ class Run:
         if self.plan is None or not self.states:
             return False
         profile = self.plan.profile
-        past = min(row["at"] for row in self.states.values()) - profile.duration
+        past = max(row["at"] for row in self.states.values()) - profile.duration
         waiting = any(row["in_flight"] for row in self.states.values())
         return past > profile.timeout + 1 or (past > 0.5 and not waiting)
 
@@ -111,14 +113,15 @@ class Visitor(User):
         )
 
 
-class Schedule(LoadTestShape):  # type: ignore[misc]
+class Schedule(LoadTestShape):
     """All users at once, until the plan is fulfilled."""
 
     def tick(self) -> tuple[int, float] | None:
         """The number of users wanted now; None ends the run."""
-        if run.over():
+        if run.over() or os.getppid() != PARENT:
             return None
-        return (run.plan.profile.users if run.plan else 1), USERS_A_SECOND
+        assert run.plan is not None
+        return run.plan.profile.users, USERS_A_SECOND
 
 
 @events.init_command_line_parser.add_listener
@@ -142,7 +145,11 @@ def initialise(environment: Environment, **_: Any) -> None:
         if chosen.plan:
             chosen.plan = Path(chosen.plan).read_text(encoding="utf-8")
         else:
+            # Imported here because what it needs takes 30 MB.
+            from loadtests.planning import planned_by_hand
+
             chosen.plan = planned_by_hand(chosen.load, chosen.target).model_dump_json()
+        run.plan = Plan.parse(chosen.plan)
     except ConnectInfraError as problem:
         give_up(environment, str(problem))
     if chosen.rows:
@@ -176,14 +183,14 @@ def give_up(environment: Environment, why: str) -> None:
 def begin(environment: Environment, **_: Any) -> None:
     """Make this process' users; the master has none."""
     assert environment.parsed_options is not None
-    run.plan = plan = Plan.parse(environment.parsed_options.plan)
+    run.plan = plan = Plan.parse(environment.parsed_options.plan)  # a worker has it only now
     run.states = {}
     runner = environment.runner
     if isinstance(runner, MasterRunner):
         return
     index = runner.worker_index if isinstance(runner, WorkerRunner) else 0
     try:
-        guards.require_on_route(plan)
+        require_on_route(plan)
         run.generator = Generator(plan, index, accounts.password(lab=plan.lab))
         run.generator.prepare()
     except ConnectInfraError as problem:

@@ -59,30 +59,38 @@ class Recorder:
         self.window_seconds = window_seconds
         self.ended = 0
         self._cells: dict[tuple[int, str], Cell] = {}
-        self._late = histogram()
+        self._late: dict[int, HdrHistogram] = {}
 
     def record(self, due: float, action: str, seconds: float, error: str = "") -> None:
         """One request that was due at `due` and ended `seconds` after that, well without error."""
         self.ended += 1
-        cell = self._cells.setdefault((int(due // self.window_seconds), action), Cell())
+        cell = self._cells.setdefault((self._window(due), action), Cell())
         if error:
             cell.errors[error] += 1
         else:
             cell.latency.record_value(_microseconds(seconds))
 
-    def record_lateness(self, seconds: float) -> None:
+    def record_lateness(self, due: float, seconds: float) -> None:
         """How much later than due an idle user sent its request: the generator's own delay."""
-        self._late.record_value(_microseconds(seconds))
+        late = self._late.setdefault(self._window(due), histogram())
+        late.record_value(_microseconds(seconds))
 
     def take(self) -> list[Row]:
         """All that was recorded, as rows; the recorder is empty then."""
         cells, self._cells = self._cells, {}
-        late, self._late = self._late, histogram()
+        late, self._late = self._late, {}
         rows = [
             {"kind": "cell", "window": window, "action": action, **_encoded(cell)}
             for (window, action), cell in cells.items()
         ]
-        return [*rows, {"kind": "late", "latency": late.encode().decode()}]
+        rows += [
+            {"kind": "late", "window": window, "latency": one.encode().decode()}
+            for window, one in late.items()
+        ]
+        return rows
+
+    def _window(self, due: float) -> int:
+        return int(due // self.window_seconds)
 
 
 class Merged:
@@ -97,7 +105,7 @@ class Merged:
         self.window_seconds = window_seconds
         self.windows: dict[int, Cell] = {}
         self.actions: dict[str, Cell] = {}
-        self.late = histogram()
+        self.late: dict[int, HdrHistogram] = {}
         self.by_worker: Counter[str] = Counter()
         self._first = math.ceil(warmup / window_seconds)
         for row in rows:
@@ -106,7 +114,8 @@ class Merged:
     def add(self, row: Row) -> None:
         """Count one row; rows of other kinds are not counted."""
         if row["kind"] == "late":
-            self.late.add(HdrHistogram.decode(row["latency"]))
+            late = self.late.setdefault(row["window"], histogram())
+            late.add(HdrHistogram.decode(row["latency"]))
         elif row["kind"] == "cell":
             cell = Cell(HdrHistogram.decode(row["latency"]), Counter(row["errors"]))
             self.windows.setdefault(row["window"], Cell()).add(cell)
@@ -126,10 +135,21 @@ class Merged:
         """All requests of the windows that lie wholly between two seconds of the run."""
         total = Cell()
         for window, cell in self.windows.items():
-            start = window * self.window_seconds
-            if since <= start and start + self.window_seconds <= until:
+            if self._inside(window, since, until):
                 total.add(cell)
         return total
+
+    def lateness(self, until: float = math.inf) -> HdrHistogram:
+        """The generator's own delays in all windows that end by `until`."""
+        total = histogram()
+        for window, one in self.late.items():
+            if self._inside(window, 0, until):
+                total.add(one)
+        return total
+
+    def _inside(self, window: int, since: float, until: float) -> bool:
+        start = window * self.window_seconds
+        return since <= start and start + self.window_seconds <= until
 
 
 def _microseconds(seconds: float) -> int:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from connect_infra.errors import LoadError
 from connect_infra.targets import Target
-from loadtests.guards import route
+from loadtests.route import route
 
 MARK = "214"
 """The routing protocol number of our routes: free for anybody's use (RFC-less, see ip-route(8))."""
@@ -68,7 +68,9 @@ def _addresses(device: str) -> list[dict[str, str]]:
 def _prefix(network: ipaddress.IPv4Network, target: str) -> ipaddress.IPv4Network:
     """The last addresses of a network; the engine gives its hosts the first ones."""
     length = max(LARGEST_PREFIX, network.prefixlen + 2)
-    prefix = ipaddress.ip_network((int(network.broadcast_address) >> (32 - length) << (32 - length), length))
+    prefix = ipaddress.ip_network(
+        (int(network.broadcast_address) >> (32 - length) << (32 - length), length)
+    )
     if ipaddress.ip_address(target) in prefix:
         raise LoadError(
             expected="a lab network with room for the users' addresses",

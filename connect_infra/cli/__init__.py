@@ -8,6 +8,7 @@ from rich.console import Console
 from connect_infra.cli.controls import controls
 from connect_infra.cli.doctor import doctor
 from connect_infra.cli.lab import app as lab
+from connect_infra.cli.load import app as load
 from connect_infra.cli.plan import apply, plan
 from connect_infra.cli.verify import verify
 from connect_infra.errors import ConnectInfraError
@@ -21,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(lab, name="lab")
+app.add_typer(load, name="load")
 app.command("plan")(plan)
 app.command("apply")(apply)
 app.command("verify")(verify)

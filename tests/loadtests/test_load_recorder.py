@@ -1,4 +1,4 @@
-"""Recording and merging: nothing is lost, nothing counts twice, percentiles are those of the sum."""
+"""Recording and merging: nothing is lost, nothing counts twice, sums have the percentiles."""
 
 import json
 
