@@ -9,6 +9,7 @@ from connect_infra.cli.controls import controls
 from connect_infra.cli.doctor import doctor
 from connect_infra.cli.drill import app as drill
 from connect_infra.cli.lab import app as lab
+from connect_infra.cli.load import app as load
 from connect_infra.cli.plan import apply, plan
 from connect_infra.cli.report import report
 from connect_infra.cli.verify import verify
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(lab, name="lab")
 app.add_typer(drill, name="drill")
+app.add_typer(load, name="load")
 app.command("plan")(plan)
 app.command("apply")(apply)
 app.command("verify")(verify)
