@@ -7,6 +7,7 @@ from rich.console import Console
 
 from connect_infra.cli.controls import controls
 from connect_infra.cli.doctor import doctor
+from connect_infra.cli.drift import drift
 from connect_infra.cli.lab import app as lab
 from connect_infra.cli.plan import apply, plan
 from connect_infra.cli.verify import verify
@@ -25,6 +26,7 @@ app.command("plan")(plan)
 app.command("apply")(apply)
 app.command("verify")(verify)
 app.command("controls")(controls)
+app.command("drift")(drift)
 app.command("doctor")(doctor)
 
 USAGE_ERROR = 2
