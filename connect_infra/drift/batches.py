@@ -14,14 +14,23 @@ class Unit:
     drifts: tuple[Drift, ...]
 
     @property
+    def components(self) -> frozenset[str]:
+        """The components whose controls are to turn red."""
+        return frozenset(drift.component for drift in self.drifts)
+
+    @property
     def touches(self) -> frozenset[str]:
-        """Components whose controls may turn red by it."""
-        return frozenset({*self.way.touches, *(drift.component for drift in self.drifts)})
+        """All components whose controls may turn red by it."""
+        return self.components | set(self.way.touches)
+
+    def disturbs(self, other: "Unit") -> bool:
+        """Whether one of the two could turn the other's controls red."""
+        return bool(self.touches & other.components or other.touches & self.components)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Units that touch different components: on a host at once, with one look at all."""
+    """Units that do not disturb each other: on a host at once, with one look at all."""
 
     units: tuple[Unit, ...]
 
@@ -41,8 +50,9 @@ class Batch:
         return any(unit.way.intrusive for unit in self.units)
 
     def takes(self, unit: Unit) -> bool:
-        """Whether a unit can join: nothing of what it touches is touched already."""
-        return not self.touches & unit.touches and self.intrusive == bool(unit.way.intrusive)
+        """Whether a unit can join: it disturbs no other, and is looked at by the same kind."""
+        disturbed = any(unit.disturbs(other) for other in self.units)
+        return not disturbed and self.intrusive == bool(unit.way.intrusive)
 
 
 def units(drifts: Iterable[Drift]) -> tuple[Unit, ...]:

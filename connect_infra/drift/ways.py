@@ -32,6 +32,9 @@ class Change(_Row):
     shows: str = Field(min_length=1)
 
 
+Changes = dict[str, Change | str]
+
+
 class Way(_Row):
     """One manner of breaking controls. The scripts are /bin/sh, run as root with `set -eu`.
 
@@ -54,7 +57,13 @@ class Way(_Row):
     """Other components that it disturbs."""
     intrusive: tuple[str, ...] = Field(default=(), strict=False)
     """The intrusive specs that must see it; without, the specs that only look."""
-    changes: dict[str, Change | str] = Field(min_length=1)
+    group: str = ""
+    """A group of the file, whose changes are made too."""
+    without: tuple[str, ...] = Field(default=(), strict=False)
+    """Controls of the group that this way can't break."""
+    shows: str = ""
+    """What the spec must show for every change, where that is not its value."""
+    changes: Changes = {}
     """By control id; a plain text is the value, and is what must be shown."""
 
 
@@ -66,6 +75,7 @@ class Impossible(_Row):
 
 
 class _File(_Row):
+    group: dict[str, Changes] = {}
     way: tuple[Way, ...] = Field(default=(), strict=False)
     impossible: tuple[Impossible, ...] = Field(default=(), strict=False)
 
@@ -143,18 +153,31 @@ def _drifts(path: Path, file: _File) -> Iterator[Drift]:
     known = document.load().controls
     seen: set[tuple[str, str]] = set()
     for way in file.way:
-        for name, change in way.changes.items():
+        for name, change in _changes(path, file, way).items():
+            where = f"{way.name}, {name}"
             if name not in known:
-                _refuse(path, way.name, "the id of a documented control", repr(name))
+                _refuse(path, where, "the id of a documented control", repr(name))
             if (name, way.name) in seen:
-                _refuse(path, f"{way.name}, {name}", "each change once", "it twice")
+                _refuse(path, where, "a name for each way of breaking a control", "it twice")
             seen.add((name, way.name))
-            value, shows = (
+            value, shown = (
                 (change, change) if isinstance(change, str) else (change.value, change.shows)
             )
-            if not shows:
-                _refuse(path, f"{way.name}, {name}", "what the spec must show", "nothing")
-            yield Drift(name, known[name].component, way, value, shows)
+            if not (way.shows or shown):
+                _refuse(path, where, "what the spec must show", "nothing")
+            yield Drift(name, known[name].component, way, value, way.shows or shown)
+
+
+def _changes(path: Path, file: _File, way: Way) -> Changes:
+    if way.group and way.group not in file.group:
+        _refuse(path, f"{way.name}, group", f"one of {', '.join(file.group)}", repr(way.group))
+    group = file.group.get(way.group, {})
+    if unknown := set(way.without) - set(group):
+        _refuse(path, f"{way.name}, without", "controls of the group", min(unknown))
+    changes = {name: one for name, one in group.items() if name not in way.without} | way.changes
+    if not changes:
+        _refuse(path, way.name, "a group or changes", "none")
+    return changes
 
 
 def _refuse(path: Path, field: str, expected: str, found: str) -> NoReturn:

@@ -54,11 +54,22 @@ with concurrent.futures.ThreadPoolExecutor(4) as pool:
     found = {expr: len(answer.get("result", [])) if "error" not in answer else answer["error"]
              for (_, expr), answer in zip(sorted(asked), results)}
 series = ask("query", query="count by (job) ({job!=''})")
+
+def text(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+# The file that the server was started with, and the rules that this file names.
+config = ask("status/flags")["config.file"]
+named = [line.strip().lstrip("- ").strip("'" + '"') for line in text(config).splitlines()]
+patterns = [each for each in named if each.endswith((".yml", ".yaml"))]
+rules = {path: text(path) for pattern in patterns for path in sorted(glob.glob(
+    os.path.join(os.path.dirname(config), pattern)))}
 try:
     alertmanager = get("http://127.0.0.1:9093/api/v2/status")
 except OSError as problem:
     alertmanager = {"error": str(problem)}
-print(json.dumps({"answers": answers, "series": series, "found": found,
+print(json.dumps({"file": text(config), "rules": rules, "answers": answers, "series": series, "found": found,
                   "dashboards": dashboards, "alertmanager": alertmanager}))
 """.replace("FOLDER", DASHBOARDS)
 
@@ -98,6 +109,16 @@ class AlertRule:
 
 
 @dataclass(frozen=True)
+class WrittenAlert:
+    """One alerting rule as its file has it now; `lasts` as it is written (`30s`)."""
+
+    name: str
+    expr: str
+    lasts: str
+    severity: str
+
+
+@dataclass(frozen=True)
 class Panel:
     """One panel of a dashboard and how many series each of its queries returns, or its error."""
 
@@ -118,12 +139,15 @@ class Account:
 class PrometheusFacts:
     """The running Prometheus, what it scrapes and loads, and the dashboards on the host.
 
-    `config` is the configuration that the server itself reports. `alertmanagers` are those that it
-    sends to. `models` are the dashboards as they lie there, by title.
+    `config` is the configuration that the server itself reports, `file` what its file says now.
+    `alertmanagers` are those that it sends to. `models` are the dashboards as they lie there, by
+    title.
     """
 
     version: str
     config: Mapping[str, Any]
+    file: Mapping[str, Any]
+    rule_files: Mapping[str, Any]
     reloaded: bool
     targets: tuple[ScrapeTarget, ...]
     rules: tuple[AlertRule, ...]
@@ -148,6 +172,25 @@ class PrometheusFacts:
             if (rule.group, rule.name) == (DOCUMENTED_GROUP, name):
                 return rule
         raise _junk(f"an alert {name}", ", ".join(rule.name for rule in self.rules))
+
+
+    def written_job(self, name: str) -> Mapping[str, Any]:
+        """Return a job as the file has it; ObservationError when it has none."""
+        jobs: list[Mapping[str, Any]] = self.file.get("scrape_configs") or []
+        for job in jobs:
+            if job.get("job_name") == name:
+                return job
+        raise _junk(f"a job {name} in the file", ", ".join(str(j.get("job_name")) for j in jobs))
+
+    def written_alert(self, name: str) -> WrittenAlert:
+        """Return the documented group's rule as its file has it; ObservationError if none does."""
+        groups = [g for file in self.rule_files.values() for g in file.get("groups") or []]
+        rules = [r for g in groups if g.get("name") == DOCUMENTED_GROUP for r in g["rules"]]
+        for rule in rules:
+            if rule.get("alert") == name:
+                severity = (rule.get("labels") or {}).get("severity", "")
+                return WrittenAlert(name, rule["expr"], str(rule.get("for", "0s")), severity)
+        raise _junk(f"an alert {name} in the files", ", ".join(str(r.get("alert")) for r in rules))
 
 
 def bare(expression: str) -> str:
@@ -176,6 +219,8 @@ def _facts(
     return PrometheusFacts(
         version=answers["status/buildinfo"]["version"],
         config=_yaml(answers["status/config"]["yaml"]),
+        file=_yaml(everything["file"]),
+        rule_files={path: _yaml(text) for path, text in everything["rules"].items()},
         reloaded=answers["status/runtimeinfo"]["reloadConfigSuccess"] is True,
         targets=tuple(_target(target) for target in answers["targets"]["activeTargets"]),
         rules=tuple(

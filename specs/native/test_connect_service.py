@@ -39,6 +39,11 @@ def test_systemd_gives_it(control, facts, found):
     assert control.expected in facts.connect_service.environment, "the process has another one"
 
 
+@pytest.mark.controls("connect.service.EnvironmentFile")
+def test_the_process_has_read_the_file(control, facts, found):
+    assert found("NODE_ENV=production" in facts.connect_service.environment), "its values are not"
+
+
 @pytest.mark.controls(component="connect.service")
 def test_systemd_has_read_the_unit_on_disk(control, facts, found):
     assert found(facts.connect_service.properties["NeedDaemonReload"]) == "no"

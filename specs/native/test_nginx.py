@@ -40,6 +40,11 @@ def test_the_running_workers_have_read_it(control, facts, found):
     assert late == (), "nginx runs with older files than those on disk: reload it"
 
 
+@pytest.mark.controls(component="nginx")
+def test_no_option_names_another_file(control, facts, found):
+    assert " -c " not in f" {found(facts.nginx.started_with)} ", "nginx was started by hand"
+
+
 @pytest.mark.controls("nginx.user")
 def test_the_workers_are_its_processes(control, facts, found):
     assert found({worker.user for worker in facts.nginx.workers}) == {control.expected}

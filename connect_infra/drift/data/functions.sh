@@ -71,3 +71,36 @@ redis_other_flags() { # redis_other_flags FLAGS...: to be started with more than
 }
 
 redis_own_flags() { no_unit_drop_in "$COMPONENT.service"; }
+
+# --- PostgreSQL ---
+
+POSTGRESQL=/etc/postgresql/15/main
+SETTINGS=$POSTGRESQL/conf.d/90-connect.conf
+
+sql() { # sql STATEMENT: as the administrator, in the database postgres
+  (cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d postgres -c "$1")
+}
+
+postgresql_reload() {
+  sql "SELECT pg_reload_conf()" >/dev/null
+  sleep 0.3
+}
+
+postgresql_restart() {
+  systemctl restart postgresql@15-main
+  patiently sql "SELECT 1"
+}
+
+# --- PgBouncer ---
+
+POOLER=/etc/pgbouncer/pgbouncer.ini
+
+console() { # console COMMAND: over its socket, as the user that it runs as
+  (cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 \
+    -h /var/run/postgresql -p 6432 -U pgbouncer -d pgbouncer -c "$1")
+}
+
+pooler_restart() {
+  systemctl restart pgbouncer
+  patiently console "SHOW VERSION"
+}
