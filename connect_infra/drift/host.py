@@ -60,7 +60,17 @@ class DriftHost:
         self._boot()
 
     def _boot(self) -> None:
+        left_over = self.lab.find(self.name)
+        if left_over is not None:
+            left_over.remove()
         self._host: LabHost = self.lab.up(self.name, self.snapshot)
+        try:
+            self._come_in()
+        except BaseException:
+            self._host.remove()
+            raise
+
+    def _come_in(self) -> None:
         self.target = self._host.target_name
         container = str(self._host.container.name)
         inside = Target(name=self.target, way="docker", host=container, lab=True)

@@ -6,7 +6,7 @@ its own undoing out.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from connect_infra.transport import Connection
@@ -65,12 +65,21 @@ class Said:
 
 def run(connection: Connection, steps: Sequence[Step]) -> list[Said]:
     """Run all steps as root, also after one that failed; what each said, in order."""
-    functions = resources.files(f"{__package__}.data").joinpath("functions.sh").read_text("utf-8")
     payload: dict[str, Any] = {
-        "functions": f"KEPT={KEPT}\n{functions}",
+        "functions": f"KEPT={KEPT}\n{_functions()}",
         "steps": [{"script": step.script, "variables": dict(step.variables)} for step in steps],
         "limit": STEP_LIMIT,
     }
     limit = STEP_LIMIT * max(len(steps), 1)
     answers = connection.python(_RUNNER, payload, sudo=True, timeout=limit)
     return [Said(code, output) for code, output in answers]
+
+
+def _functions() -> str:
+    """The shell functions of the data; each Python program of it is one more, by its name."""
+    data = Path(__file__).parent / "data"
+    text = (data / "functions.sh").read_text(encoding="utf-8")
+    for program in sorted(data.glob("*.py")):
+        source = program.read_text(encoding="utf-8")
+        text += f"\n{program.stem}() {{\npython3 - \"$@\" <<'END-OF-PROGRAM'\n{source}\nEND-OF-PROGRAM\n}}\n"
+    return text

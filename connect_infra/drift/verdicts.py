@@ -46,8 +46,7 @@ class Seen:
 class Record:
     """One drift and its verdict. `found`: the drifted value as the spec showed it.
 
-    `specs`: those of the control that turned red and showed it. `kind`: see ways.Kind; empty for an
-    impossible one.
+    `specs`: those of the control that noticed. `kind`: see ways.Kind; empty for an impossible one.
     """
 
     id: str
@@ -73,12 +72,13 @@ def judge(drift: Drift, landed: str, seen: Iterable[Seen]) -> Record:
         verdict: Verdict = "alarm" if red else "quiet"
         return Record(drift.control, drift.name, kind, verdict, drift.value, message, _names(red))
     showing = [one for one in red if shows(one.evidence, drift.shows)]
+    # Who could not look has not noticed anything, unless it says what it met.
+    noticed = _names(one for one in red if one in showing or one.result.status == "fail")
     if showing:
         message = showing[0].result.message
-        names = _names(showing)
-        return Record(drift.control, drift.name, kind, "killed", drift.shows, message, names)
+        return Record(drift.control, drift.name, kind, "killed", drift.shows, message, noticed)
     message = f"red, but not with {drift.shows!r}: {red[0].result.message}" if red else "green"
-    return Record(drift.control, drift.name, kind, "survived", "", message, _names(red))
+    return Record(drift.control, drift.name, kind, "survived", "", message, noticed)
 
 
 def shows(text: str, value: str) -> bool:

@@ -160,24 +160,38 @@ def _drifts(path: Path, file: _File) -> Iterator[Drift]:
             if (name, way.name) in seen:
                 _refuse(path, where, "a name for each way of breaking a control", "it twice")
             seen.add((name, way.name))
-            value, shown = (
-                (change, change) if isinstance(change, str) else (change.value, change.shows)
-            )
-            if not (way.shows or shown):
-                _refuse(path, where, "what the spec must show", "nothing")
-            yield Drift(name, known[name].component, way, value, way.shows or shown)
+            yield Drift(name, known[name].component, way, change.value, change.shows)
 
 
-def _changes(path: Path, file: _File, way: Way) -> Changes:
+def _changes(path: Path, file: _File, way: Way) -> Mapping[str, Change]:
+    """All changes of a way; what its own change says goes before what the way says, then the group.
+
+    A plain text is the value, and what must be shown unless the way says what.
+    """
     if way.group and way.group not in file.group:
         _refuse(path, f"{way.name}, group", f"one of {', '.join(file.group)}", repr(way.group))
     group = file.group.get(way.group, {})
     if unknown := set(way.without) - set(group):
         _refuse(path, f"{way.name}, without", "controls of the group", min(unknown))
-    changes = {name: one for name, one in group.items() if name not in way.without} | way.changes
+    changes = {
+        name: Change(value=_value(one), shows=way.shows or _shows(one))
+        for name, one in group.items()
+        if name not in way.without
+    }
+    for name, one in way.changes.items():
+        own = one.shows if isinstance(one, Change) else way.shows or one
+        changes[name] = Change(value=_value(one), shows=own)
     if not changes:
         _refuse(path, way.name, "a group or changes", "none")
     return changes
+
+
+def _value(change: Change | str) -> str:
+    return change if isinstance(change, str) else change.value
+
+
+def _shows(change: Change | str) -> str:
+    return change if isinstance(change, str) else change.shows
 
 
 def _refuse(path: Path, field: str, expected: str, found: str) -> NoReturn:

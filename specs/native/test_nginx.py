@@ -58,7 +58,7 @@ def test_there_is_a_worker_a_processor(control, facts, found):
 @pytest.mark.controls("nginx.pid")
 def test_systemd_knows_the_master_by_its_pid_file(control, facts, found):
     masters = [one.pid for one in facts.nginx.processes if one.title.startswith("nginx: master")]
-    assert found(masters) == [facts.units["nginx.service"].pid]
+    assert found(masters) == [facts.units["nginx.service"].pid], "it is not the one master"
 
 
 @pytest.mark.controls("nginx.events.worker_connections")
