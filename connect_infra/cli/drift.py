@@ -95,10 +95,12 @@ def show(report: Report, console: Console) -> None:
     for spec in report.never_red:
         console.print(f"[yellow]never red[/]  {escape(spec)}")
     controls = list(report.controls.values())
+    specs = sum(len(of_control) for of_control in report.specs.values())
+    red = len({spec for record in report.records for spec in record.specs})
     console.print(
         f"drifts     {', '.join(f'{number} {name}' for name, number in report.counts.items())}\n"
         f"controls   {controls.count('killed')} of {len(controls)} killed, "
         f"{controls.count('impossible')} impossible\n"
-        f"specs      {len(report.specs) - len(report.never_red)} of {len(report.specs)} seen red\n"
+        f"specs      {red} of {specs} seen red, {len(report.never_red)} never\n"
         f"took       {report.seconds:.0f} s on {report.hosts} hosts, {report.replaced} replaced"
     )

@@ -12,6 +12,7 @@ from connect_infra.report import results
 from connect_infra.report.collection import PROJECT
 from connect_infra.report.plugin import NOTHING_ASSERTED, SPECS, UNUSABLE
 
+
 def verify(
     target: Annotated[str, typer.Option(help="The target's name in the inventory.")] = "lab",
     inventory: Annotated[Path | None, typer.Option(help="The inventory file.")] = None,

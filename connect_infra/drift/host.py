@@ -130,7 +130,9 @@ class DriftHost:
     def _look(self, batch: Batch) -> tuple[Seen, ...]:
         names = {name for unit in batch.units for name in unit.way.intrusive}
         known = self.specs.intrusive if names else self.specs.looking
-        return look(self.target, {one.control: known.get(one.control, ()) for one in batch.drifts}, names)
+        return look(
+            self.target, {one.control: known.get(one.control, ()) for one in batch.drifts}, names
+        )
 
     def _undo(self, batch: Batch) -> str:
         """Undo the drifts; why the host is not as before, or nothing."""

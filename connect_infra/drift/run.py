@@ -44,8 +44,7 @@ def run(
         for name, reason in drifts.impossible.items()
     ]
     order = {name: place for place, name in enumerate(expectations)}
-    concerned = {record.id for record in records}
-    asserted = tuple(name for name in specs.looking if name in concerned)
+    tried = {record.id for record in records if record.kind != "harmless"}
     return Report(
         target="lab",
         started=started.isoformat(timespec="seconds"),
@@ -53,8 +52,8 @@ def run(
         hosts=min(hosts, len(work)),
         replaced=crew.replaced,
         seed=seed,
-        asserted=asserted,
-        specs=tuple(spec for name in asserted for spec in specs.all(name)),
+        specs={name: specs.all(name) for name in specs.looking if name in tried},
+        spared=drifts.spared,
         records=tuple(sorted(records, key=lambda record: order[record.id])),
     )
 
@@ -138,4 +137,6 @@ class _Crew:
 def _told(records: Sequence[Record]) -> str:
     bad = [one for one in records if one.verdict in {"survived", "void", "alarm"}]
     good = f"{len(records) - len(bad)} as they must be"
-    return "; ".join([good, *(f"{one.verdict} {one.id}, {one.drift}: {one.message}" for one in bad)])
+    return "; ".join(
+        [good, *(f"{one.verdict} {one.id}, {one.drift}: {one.message}" for one in bad)]
+    )

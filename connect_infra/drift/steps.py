@@ -17,6 +17,8 @@ STEP_LIMIT = 60.0
 KEPT = "/root/connect-infra-drift"
 """Where a host keeps the files as they were, until a batch is undone."""
 
+END = "END-OF-PROGRAM"
+
 _RUNNER = """
 import os, subprocess
 
@@ -81,5 +83,5 @@ def _functions() -> str:
     text = (data / "functions.sh").read_text(encoding="utf-8")
     for program in sorted(data.glob("*.py")):
         source = program.read_text(encoding="utf-8")
-        text += f"\n{program.stem}() {{\npython3 - \"$@\" <<'END-OF-PROGRAM'\n{source}\nEND-OF-PROGRAM\n}}\n"
+        text += f"\n{program.stem}() {{\npython3 - \"$@\" <<'{END}'\n{source}\n{END}\n}}\n"
     return text

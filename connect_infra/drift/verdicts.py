@@ -92,9 +92,10 @@ def _names(seen: Iterable[Seen]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run. `asserted`: the controls that the lab asserts; `specs`: theirs that only look.
+    """A whole run. `specs`: every spec of the controls that were tried, by control.
 
-    `replaced`: hosts that had to be booted anew because a drift could not be undone.
+    `replaced`: hosts that had to be booted anew because a drift could not be undone. `seed`: of the
+    sample, None for a whole run. `spared`: specs that need not turn red, with the reason.
     """
 
     target: str
@@ -103,8 +104,8 @@ class Report:
     hosts: int
     replaced: int
     seed: int | None
-    asserted: tuple[str, ...]
-    specs: tuple[str, ...]
+    specs: Mapping[str, tuple[str, ...]]
+    spared: Mapping[str, str]
     records: tuple[Record, ...]
 
     @property
@@ -115,23 +116,31 @@ class Report:
 
     @property
     def controls(self) -> Mapping[str, Verdict]:
-        """The verdict of each asserted control: its worst; void where nothing was tried."""
-        return {name: verdict_of(name, self.records) for name in self.asserted}
+        """The verdict of each control that was tried: its worst."""
+        return {name: verdict_of(name, self.records) for name in self.specs}
 
     @property
     def never_red(self) -> tuple[str, ...]:
-        """The specs that no drift has turned red."""
+        """The specs that no drift has turned red, though one should have; none for a sample."""
+        if self.seed is not None:
+            return ()
         red = {spec for record in self.records for spec in record.specs}
-        return tuple(spec for spec in self.specs if spec not in red)
+        return tuple(
+            spec
+            for control, specs in self.specs.items()
+            if self.controls[control] != "impossible"
+            for spec in specs
+            if spec not in red and function_of(spec) not in self.spared
+        )
 
     @property
     def ok(self) -> bool:
-        """Whether every control was broken and every spec of it noticed, with no false alarm."""
+        """Whether every drift was noticed, by every spec in its turn, and no harmless change."""
         verdicts = self.controls.values()
         impossible = sum(1 for verdict in verdicts if verdict == "impossible")
-        few = impossible <= IMPOSSIBLE_AT_MOST * max(len(verdicts), 1) or impossible <= 1
+        few = impossible <= IMPOSSIBLE_AT_MOST * len(verdicts) or impossible == len(verdicts)
         bad = self.counts["survived"] + self.counts["void"] + self.counts["alarm"]
-        return bool(verdicts) and few and not bad and "void" not in verdicts
+        return bool(verdicts) and few and not bad and not self.never_red
 
     def to_json(self) -> str:
         """Return the report as JSON; docs/drift.md explains the fields."""
@@ -147,11 +156,17 @@ class Report:
             "controls": [asdict(one) for one in self.records if one.kind != "harmless"],
             "harmless": [asdict(one) for one in self.records if one.kind == "harmless"],
             "specs_never_red": list(self.never_red),
+            "specs_spared": dict(self.spared),
         }
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
 WORST_FIRST: tuple[Verdict, ...] = ("survived", "void", "killed", "impossible")
+
+
+def function_of(spec: str) -> str:
+    """The name of a spec's function: without its file and its parameters."""
+    return spec.partition("::")[2].partition("[")[0]
 
 
 def verdict_of(control: str, records: Collection[Record]) -> Verdict:

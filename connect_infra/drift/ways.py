@@ -74,10 +74,18 @@ class Impossible(_Row):
     reason: str = Field(min_length=20)
 
 
+class Spared(_Row):
+    """A spec that no drift can turn red on a lab host, with the reason."""
+
+    spec: str
+    reason: str = Field(min_length=20)
+
+
 class _File(_Row):
     group: dict[str, Changes] = {}
     way: tuple[Way, ...] = Field(default=(), strict=False)
     impossible: tuple[Impossible, ...] = Field(default=(), strict=False)
+    spared: tuple[Spared, ...] = Field(default=(), strict=False)
 
 
 @dataclass(frozen=True)
@@ -98,23 +106,28 @@ class Drift:
 
 @dataclass(frozen=True)
 class Drifts:
-    """Everything that the data holds: drifts and harmless changes, and what can't be broken."""
+    """Everything that the data holds: drifts and harmless changes, and what can't be broken.
+
+    `impossible`: reasons by control; `spared`: reasons by the name of a spec's function.
+    """
 
     drifts: tuple[Drift, ...]
     impossible: Mapping[str, str]
+    spared: Mapping[str, str]
 
     def of(self, controls: Collection[str]) -> "Drifts":
         """Return what concerns these controls."""
         return Drifts(
             tuple(drift for drift in self.drifts if drift.control in controls),
             {name: why for name, why in self.impossible.items() if name in controls},
+            self.spared,
         )
 
     def sample(self, size: int, seed: int) -> "Drifts":
         """Draw some drifts, the same ones for the same seed; nothing of what is impossible."""
         everything = list(self.drifts)
         drawn = random.Random(seed).sample(range(len(everything)), min(size, len(everything)))
-        return Drifts(tuple(everything[place] for place in sorted(drawn)), {})
+        return Drifts(tuple(everything[place] for place in sorted(drawn)), {}, self.spared)
 
 
 @lru_cache(maxsize=1)
@@ -137,7 +150,8 @@ def read(directory: Path) -> Drifts:
         if drift.control in impossible and drift.way.kind != "harmless":
             where = directory / f"{drift.component}.toml"
             _refuse(where, drift.control, "a drift or a reason why there is none", "both")
-    return Drifts(drifts, impossible)
+    spared = {one.spec: one.reason for file in files.values() for one in file.spared}
+    return Drifts(drifts, impossible, spared)
 
 
 def _file(path: Path) -> _File:

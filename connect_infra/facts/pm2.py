@@ -57,8 +57,8 @@ try:
     file = {{"settings": {{name: value for name, value in app.items() if name != "env"}},
             "environment": judge(app["env"])}}
 except (ValueError, LookupError, AttributeError, TypeError):
-    said = told.stderr.strip().splitlines()
-    file = {{"error": ([each for each in said if "Error" in each] or ["no application connect"])[0]}}
+    said = [line for line in told.stderr.splitlines() if "Error" in line]
+    file = {{"error": (said or ["no application connect"])[0]}}
 print(json.dumps({{"daemon": daemon, "processes": processes, "cores": os.cpu_count(),
                   "file": file}}))
 """
@@ -113,7 +113,6 @@ class Pm2Facts:
                 remedy="systemctl reload connect, then look into /opt/connect/shared/logs",
             )
         return found
-
 
     @property
     def file(self) -> "Ecosystem":

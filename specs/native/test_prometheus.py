@@ -31,7 +31,9 @@ def written(control, prometheus):
     if key == "rule_files":
         return " ".join(file["rule_files"])
     if key == "alerting.alertmanagers":
-        configs = [each for one in file["alerting"]["alertmanagers"] for each in one["static_configs"]]
+        configs = [
+            each for one in file["alerting"]["alertmanagers"] for each in one["static_configs"]
+        ]
         return " ".join(target for config in configs for target in config["targets"])
     return prometheus.written_job(job_of(control)).get("metrics_path")
 
