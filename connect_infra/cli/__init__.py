@@ -7,6 +7,7 @@ from rich.console import Console
 
 from connect_infra.cli.controls import controls
 from connect_infra.cli.doctor import doctor
+from connect_infra.cli.drift import drift
 from connect_infra.cli.drill import app as drill
 from connect_infra.cli.lab import app as lab
 from connect_infra.cli.load import app as load
@@ -31,6 +32,7 @@ app.command("apply")(apply)
 app.command("verify")(verify)
 app.command("controls")(controls)
 app.command("report")(report)
+app.command("drift")(drift)
 app.command("doctor")(doctor)
 
 USAGE_ERROR = 2

@@ -1,6 +1,5 @@
 """Lab hosts for the tests: a bare one, and one that is provisioned, kept as a snapshot."""
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connect_infra.lab import Lab
-from provisioning import provision
+from provisioning.snapshot import provisioned
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = Path(os.environ.get("CONNECT_INFRA_TESTS_STATE", ROOT / "build" / "tests-lab"))
@@ -32,26 +31,10 @@ def bare_host(lab) -> Iterator:
     host.remove()
 
 
-def snapshot_key() -> str:
-    """What decides how a provisioned host looks: documents, provisioning, the lab itself."""
-    digest = hashlib.sha256()
-    for folder in ("connect_infra/document", "connect_infra/lab", "provisioning"):
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 @pytest.fixture(scope="session")
 def snapshot(lab) -> str:
     """The image of a host that was provisioned from bare over SSH."""
-    key = snapshot_key()
-    kept = lab.find_snapshot(key)
-    if kept is not None:
-        return kept
-    host = lab.up("seed")
-    provision(host.target(), print)
-    return lab.snapshot(host, key)
+    return provisioned(lab, print)
 
 
 @pytest.fixture(scope="module")
