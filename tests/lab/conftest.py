@@ -1,7 +1,8 @@
 """Lab hosts for the tests: a bare one, and one that is provisioned, kept as a snapshot."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,32 @@ def host(lab, snapshot) -> Iterator:
     booted = lab.up("main", snapshot)
     yield booted
     booted.remove()
+
+
+@pytest.fixture(scope="module")
+def attacker(lab) -> Iterator:
+    """A second host on the lab's network, bare, removed after the module."""
+    booted = lab.up("attacker")
+    yield booted
+    booted.remove()
+
+
+@pytest.fixture(scope="module")
+def rule_tests(host) -> Callable[[Sequence[dict], str], str]:
+    """Run unit tests of Prometheus' rules on the host: what promtool says, "" if they hold.
+
+    `rules` are the files to test, as a pattern on the host.
+    """
+
+    def run(tests: Sequence[dict], rules: str) -> str:
+        _, files = host.exec(f"ls {rules}")
+        content = json.dumps({
+            "rule_files": files.split(), "evaluation_interval": "15s", "tests": list(tests),
+        })  # fmt: skip
+        path = "/tmp/rule-tests.json"
+        code, said = host.exec(
+            f"cat > {path} <<'END'\n{content}\nEND\npromtool test rules {path} 2>&1"
+        )
+        return "" if code == 0 and "SUCCESS" in said else said
+
+    return run
