@@ -22,6 +22,9 @@ Kind = Literal["setting", "fact", "objective", "behaviour", "procedure", "derive
 
 ErratumKind = Literal["changed", "addition", "refuted"]
 
+Topology = Literal["native", "containers"]
+"""How a target runs the platform: document A says it of native services, S of containers."""
+
 
 class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -120,7 +123,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Document:
-    """Every control and erratum, by id, in the order of the documents."""
+    """Every control and erratum of one topology, by id, in the order of its document."""
 
     controls: Mapping[str, Control]
     errata: Mapping[str, Erratum]
