@@ -11,6 +11,7 @@ from provisioning.native import (
     logrotate,
     nginx,
     node,
+    operations,
     pgbackrest,
     pgbouncer,
     pm2,
@@ -30,7 +31,7 @@ def components(ctx: Context) -> tuple[Component, ...]:
         (
             host.component(ctx),
             layout.component(ctx),
-            scripts.component(),
+            scripts.component(ctx),
             pgbackrest.component(ctx),
             postgresql.component(ctx),
             pgbouncer.component(ctx),
@@ -49,5 +50,6 @@ def components(ctx: Context) -> tuple[Component, ...]:
             fail2ban.component(ctx),
             *prometheus.components(ctx),
             dashboards.component(ctx),
+            operations.component(),
         )
     )
