@@ -89,3 +89,7 @@ class OperationError(ConnectInfraError):
 
 class LabError(ConnectInfraError):
     """Raised when the lab's engine, image, network or hosts are not as they must be."""
+
+
+class LoadError(ConnectInfraError):
+    """Raised when a load run can't be made, or its results can't be read."""

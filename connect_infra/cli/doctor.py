@@ -82,6 +82,7 @@ def _findings() -> Iterator[Finding]:
     yield _tool("ssh-keygen", "openssh-client")
     yield _tool("sshd", "openssh-server")
     yield _tool("ip", "iproute2")
+    yield _tool("npm", "npm")
 
 
 def doctor(

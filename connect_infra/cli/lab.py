@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from connect_infra.document import Sizing
 from connect_infra.errors import LabError
 from connect_infra.lab import Lab, LabHost, engine
 from connect_infra.targets.lab import state_dir
@@ -32,14 +33,19 @@ def start_engine() -> None:
 
 
 @app.command()
-def up() -> None:
+def up(
+    sizing: Annotated[
+        Sizing, typer.Option(help="The documents' exact sizes, or their share of 8 GiB.")
+    ] = "scaled",
+) -> None:
     """Boot a bare host, the target `lab` (the base image is built first where it is missing).
 
-    A host that is up already is left as it is.
+    A host that is up already is left as it is. With `--sizing documented` this machine's kernel
+    must have vm.overcommit_memory = 1: PostgreSQL then starts with more than there is.
 
     Example: connect-infra lab up
     """
-    host = Lab(_progress).up()
+    host = Lab(_progress).up(sizing=sizing)
     _progress(f"{host.target_name} is up at {host.address}")
 
 
@@ -101,8 +107,9 @@ def reset() -> None:
     Example: connect-infra lab reset
     """
     lab = Lab(_progress)
-    _main(lab).remove()
-    _progress(f"{lab.up().target_name} is a bare host again")
+    host = _main(lab)
+    host.remove()
+    _progress(f"{lab.up(sizing=host.target().sizing).target_name} is a bare host again")
 
 
 def _main(lab: Lab) -> LabHost:

@@ -14,6 +14,7 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from docker.models.networks import Network
 
+from connect_infra.document import Sizing
 from connect_infra.document.values import GIB
 from connect_infra.errors import LabError
 from connect_infra.lab import engine, image
@@ -30,8 +31,28 @@ BOOT_LIMIT = 90
 SNAPSHOTS_KEPT = 3
 """How many snapshots a lab keeps; the oldest go first."""
 
+LOOP_DEVICES = ["b 7:* rwm", "c 10:237 rwm"]
+"""Loop devices and their control: drills put data on a disk image that they can cut off."""
+
 LABEL = "connect-infra.lab"
+HOST_LABEL = "connect-infra.host"
+SIZING_LABEL = "connect-infra.sizing"
 SNAPSHOTS = "connect-infra/snapshot-"
+
+
+OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
+
+
+def _require_overcommit() -> None:
+    """The documented 24 GB of shared buffers are more than a small machine's kernel promises."""
+    found = OVERCOMMIT.read_text(encoding="ascii").strip()
+    if found != "1":
+        raise LabError(
+            expected="vm.overcommit_memory = 1 for the documented sizes",
+            found=found,
+            where="this machine's kernel, which its lab hosts share",
+            remedy="run: sysctl -w vm.overcommit_memory=1, or leave out --sizing documented",
+        )
 
 
 def silent(message: str) -> None:
@@ -53,12 +74,17 @@ class LabHost:
     @property
     def name(self) -> str:
         """The host's name within its lab."""
-        return str(self.container.labels["connect-infra.host"])
+        return str(self.container.labels[HOST_LABEL])
 
     @property
     def target_name(self) -> str:
         """The host's name as a target: lab for the main one, lab-NAME for others."""
         return "lab" if self.name == "main" else f"lab-{self.name}"
+
+    @property
+    def sizing(self) -> Sizing:
+        """Whether it was booted for the documents' exact sizes or for their share."""
+        return "documented" if self.container.labels[SIZING_LABEL] == "documented" else "scaled"
 
     @property
     def running(self) -> bool:
@@ -84,6 +110,16 @@ class LabHost:
         assert isinstance(output, bytes)  # an iterator only where a stream is asked for
         return int(code or 0), output.decode(errors="backslashreplace")
 
+    def require(self, sizing: Sizing) -> None:
+        """Raise LabError when the host is of another sizing."""
+        if self.sizing != sizing:
+            raise LabError(
+                expected=f"a host of sizing {sizing}",
+                found=f"one of sizing {self.sizing} that is up",
+                where=f"lab host {self.name}",
+                remedy="run: connect-infra lab down, then lab up again",
+            )
+
     def target(self) -> Target:
         """The host as a target: over SSH as user connect, with the lab's key."""
         state = self.lab.state
@@ -92,7 +128,7 @@ class LabHost:
             host=self.address,
             key=state / "id_ed25519",
             known_hosts=self._known_hosts(),
-            sizing="scaled",
+            sizing=self.sizing,
             memory=MEMORY_BYTES,
             lab=True,
             secrets=state / "secrets.toml",
@@ -203,9 +239,17 @@ class Lab:
         return engine.connect()
 
     @engine.reported("lab up")
-    def up(self, name: str = "main", snapshot: str | None = None) -> LabHost:
-        """Return a booted host, the one that runs or a new one; killed half-way, run it again."""
+    def up(
+        self, name: str = "main", snapshot: str | None = None, sizing: Sizing = "scaled"
+    ) -> LabHost:
+        """Return a booted host, the one that runs or a new one; killed half-way, run it again.
+
+        LabError for the documented sizes on a machine whose kernel refuses them, or when the host
+        that runs has another sizing.
+        """
         engine.ensure(self.state, self.progress).close()
+        if sizing == "documented":
+            _require_overcommit()
         with self.locked():
             base = snapshot or image.ensure(self.client, self.progress)
             self._prepare()
@@ -215,7 +259,8 @@ class Lab:
                 host = None
             if host is None:
                 self.progress(f"booting host {name}")
-                host = self._boot(name, base)
+                host = self._boot(name, base, sizing)
+            host.require(sizing)
             host.booted()
             self.publish()
         return host
@@ -321,7 +366,7 @@ class Lab:
             self.network_name, driver="bridge", internal=True, labels={LABEL: self.id}
         )
 
-    def _boot(self, name: str, base: str) -> LabHost:
+    def _boot(self, name: str, base: str, sizing: Sizing) -> LabHost:
         api = self.client.api
         cgroups = engine.cgroup_options(self.client)
         host_config = api.create_host_config(
@@ -333,6 +378,7 @@ class Lab:
             mem_limit=MEMORY_BYTES,
             ulimits=[docker.types.Ulimit(name="nofile", soft=1024, hard=20000)],
             binds=cgroups["binds"],
+            device_cgroup_rules=LOOP_DEVICES,
         )
         host_config |= {"CgroupnsMode": cgroups["namespace"]}
         host_config |= {"MaskedPaths": [], "ReadonlyPaths": []}  # systemd writes below /proc/sys
@@ -342,7 +388,7 @@ class Lab:
             cgroups["command"],
             name=f"{self.network_name}-{name}",
             hostname=name,
-            labels={LABEL: self.id, "connect-infra.host": name},
+            labels={LABEL: self.id, HOST_LABEL: name, SIZING_LABEL: sizing},
             environment={"container": "docker"},
             host_config=host_config,
             networking_config={"EndpointsConfig": {self.network_name: aliases}},

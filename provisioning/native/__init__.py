@@ -8,6 +8,7 @@ from provisioning.native import (
     fail2ban,
     host,
     layout,
+    logrotate,
     nginx,
     node,
     operations,
@@ -36,6 +37,7 @@ def components(ctx: Context) -> tuple[Component, ...]:
             pgbouncer.component(ctx),
             redis.cache(ctx),
             redis.queue(ctx),
+            logrotate.component(ctx),
             node.component(ctx),
             release.component(ctx),
             pm2.socket(ctx),
@@ -48,6 +50,6 @@ def components(ctx: Context) -> tuple[Component, ...]:
             fail2ban.component(ctx),
             *prometheus.components(ctx),
             dashboards.component(ctx),
-            operations.component(ctx),
+            operations.component(),
         )
     )

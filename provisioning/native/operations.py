@@ -1,7 +1,6 @@
-"""What the host does by itself to stay recoverable: schedules, log rotation, first backups."""
+"""What the host does by itself to stay recoverable: schedules and first backups."""
 
-from provisioning.component import Component, Context
-from provisioning.native.host import USER
+from provisioning.component import Component
 from provisioning.native.layout import ROOT
 from provisioning.native.pgbackrest import INFO
 from provisioning.render import render
@@ -18,14 +17,12 @@ JOBS = (
 Sundays."""
 
 
-def component(ctx: Context) -> Component:
+def component() -> Component:
     """A new host has backups from its first hour on, not from the schedule's next turn."""
-    logs = ctx.expected("pm2.out_file").rpartition("/")[0]
     return Component(
         "operations",
         (
             File("/etc/cron.d/connect", render("native/cron-connect.j2", jobs=JOBS, home=SCRIPTS)),
-            File("/etc/logrotate.d/connect", render("native/logrotate.j2", logs=logs, user=USER)),
             Ensure(
                 "a first backup of the database",
                 f"{INFO} | jq -e '.[0].backup | length > 0' >/dev/null",
