@@ -139,7 +139,8 @@ def options(parser: LocustArgumentParser, **_: Any) -> None:
 def initialise(environment: Environment, **_: Any) -> None:
     """Read or make the plan, and say where results go."""
     chosen = environment.parsed_options
-    assert chosen is not None and environment.runner is not None
+    assert chosen is not None
+    assert environment.runner is not None
     # Locust's own handler is referred to by nothing, and so gone with the first garbage.
     run.on_sigterm = gevent.signal_handler(signal.SIGTERM, environment.runner.quit)
     if isinstance(environment.runner, WorkerRunner):
