@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 
 from connect_infra.cli.controls import controls
+from connect_infra.cli.coverage import coverage
 from connect_infra.cli.doctor import doctor
 from connect_infra.cli.drift import drift
 from connect_infra.cli.lab import app as lab
@@ -26,6 +27,7 @@ app.command("plan")(plan)
 app.command("apply")(apply)
 app.command("verify")(verify)
 app.command("controls")(controls)
+app.command("coverage")(coverage)
 app.command("drift")(drift)
 app.command("doctor")(doctor)
 
