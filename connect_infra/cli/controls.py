@@ -1,23 +1,18 @@
 """`connect-infra controls`: every documented control, and the specs that assert it."""
 
-import contextlib
-import io
 import json as json_format
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-import pytest
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from connect_infra import document
-from connect_infra.cli.verify import PROJECT
 from connect_infra.document import Expectation, Topology
-from connect_infra.errors import DocumentError
-from connect_infra.report.plugin import SPECS, control_of
+from connect_infra.report.collection import collected
 from connect_infra.targets import load_inventory
 
 
@@ -83,36 +78,3 @@ def _row(
         "erratum": control.erratum,
         "specs": specs.get(control.id, []),
     }
-
-
-class _Collector:
-    """Takes the collected specs from pytest."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, list[str]] = {}
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note which control each collected spec asserts."""
-        for item in session.items:
-            control = control_of(item)
-            if control is not None:
-                self.names.setdefault(control, []).append(item.nodeid)
-
-
-def collected(*selection: str) -> Mapping[str, list[str]]:
-    """Return the test names of the specs by control id; DocumentError if they can't be read.
-
-    `selection` is pytest's own, such as "-m", "not intrusive".
-    """
-    collector, said = _Collector(), io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = pytest.main(["--collect-only", "-q", *selection, str(PROJECT / SPECS)], [collector])
-    if code != pytest.ExitCode.OK:
-        lines = said.getvalue().strip().splitlines() or ["nothing"]
-        raise DocumentError(
-            expected="specs that can be collected",
-            found=lines[-1],
-            where=str(PROJECT / SPECS),
-            remedy="run pytest --collect-only specs/",
-        )
-    return collector.names

@@ -4,7 +4,7 @@ A control is one documented statement, an erratum says where one does not work a
 expectation is what a given target must therefore show.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -148,6 +148,15 @@ class Document:
     def errata_of(self, control: str) -> tuple[Erratum, ...]:
         """Return every erratum, refuted ones included, that names the control."""
         return tuple(each for each in self.errata.values() if control in each.controls)
+
+    def errata_in_force(self, controls: Iterable[str]) -> tuple[Erratum, ...]:
+        """Return the errata that were not refuted and name any of the controls."""
+        named = set(controls)
+        return tuple(
+            each
+            for each in self.errata.values()
+            if each.kind != "refuted" and named.intersection(each.controls)
+        )
 
     def on(
         self, sizing: Sizing, memory: int | None, lab: bool, domain: str = DOCUMENTED_DOMAIN

@@ -14,6 +14,7 @@ from connect_infra.facts import (
     fail2ban,
     host,
     layout,
+    logrotate,
     nginx,
     pgbackrest,
     pgbouncer,
@@ -37,6 +38,7 @@ NATIVE: tuple[FactModule, ...] = (
     redis,
     pgbackrest,
     cron,
+    logrotate,
     sshd,
     ufw,
     fail2ban,
@@ -132,6 +134,11 @@ class Facts:
     def cron(self) -> cron.CronFacts:
         """The jobs that cron runs."""
         return cron.parse(self.outputs(cron.NAME))
+
+    @cached_property
+    def logrotate(self) -> logrotate.LogrotateFacts:
+        """The logs that are rotated."""
+        return logrotate.parse(self.outputs(logrotate.NAME))
 
     @cached_property
     def sshd(self) -> sshd.SshdFacts:

@@ -37,6 +37,9 @@ SECRETS: Mapping[Topology, str] = {
 }
 """The files of a lab's secrets, in its directory."""
 
+LOOP_DEVICES = ["b 7:* rwm", "c 10:237 rwm"]
+"""Loop devices and their control: drills put data on a disk image that they can cut off."""
+
 LABEL = "connect-infra.lab"
 HOST_LABEL = "connect-infra.host"
 SIZING_LABEL = "connect-infra.sizing"
@@ -415,6 +418,7 @@ class Lab:
             mem_limit=MEMORY_BYTES,
             ulimits=[docker.types.Ulimit(name="nofile", soft=1024, hard=20000)],
             binds=cgroups["binds"],
+            device_cgroup_rules=LOOP_DEVICES,
         )
         host_config |= {"CgroupnsMode": cgroups["namespace"]}
         host_config |= {"MaskedPaths": [], "ReadonlyPaths": []}  # systemd writes below /proc/sys

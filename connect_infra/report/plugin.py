@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ from connect_infra.document import Control, Document, Expectation, Topology
 from connect_infra.errors import ConnectInfraError, GuardError
 from connect_infra.facts import MODULES
 from connect_infra.facts.gather import Facts, RawFacts, gather
+from connect_infra.report import messages
+from connect_infra.report.messages import WaiverNote
 from connect_infra.report.results import Result, Run, Status, merge, summarise
 from connect_infra.targets import (
     Secrets,
@@ -161,12 +163,10 @@ class Verification:
                 self.troubles.append(f"{report.nodeid}: {report.longreprtext}")
             self.results.extend(Result(**record) for record in carried[-1:])  # type: ignore[arg-type]
 
-    def errata_in_force(self) -> Iterator[str]:
-        """Yield the errata of the controls that were asserted."""
-        asserted = {result.id for result in self.results}
-        for erratum in self.document.errata.values():
-            if erratum.kind != "refuted" and asserted.intersection(erratum.controls):
-                yield erratum.id
+    def errata_in_force(self) -> list[str]:
+        """Return the ids of the errata of the controls that were asserted."""
+        asserted = [result.id for result in self.results]
+        return [erratum.id for erratum in self.document.errata_in_force(asserted)]
 
 
 # --- options, start and end ---------------------------------------------------------------------
@@ -532,16 +532,14 @@ def _verdict(
     status, message = _status(call, report)
     expected = OWN_SECRET if expectation.control.type == "secret" else expectation.expected
     if status == "fail":
-        difference = f"expected {expected!r}, found {found!r}"
+        difference = messages.difference(expected, found)
         message = f"{message}: {difference}" if message else difference
     if status in {"fail", "error"}:
-        message += _advice(expectation.control, verification.document)
+        message += messages.advice(verification.document.errata_in_force([expectation.id]))
         waiver = verification.waivers.get(expectation.id)
         if waiver is not None:
             status = "waived"
-            message += (
-                f" (waived by {waiver.owner} until {waiver.expires.isoformat()}: {waiver.reason})"
-            )
+            message += messages.waived(WaiverNote(waiver.owner, waiver.expires, waiver.reason))
     return Result(
         id=expectation.id,
         status=status,
@@ -570,9 +568,3 @@ def _said(problem: AssertionError) -> str:
     """Return the sentence that the spec itself gave with its assertion."""
     first = str(problem).partition("\n")[0]
     return "" if first.startswith("assert ") else first
-
-
-def _advice(control: Control, known: Document) -> str:
-    """Name the erratum of a control that is wrong, and what to do about it."""
-    errata = [one for one in known.errata_of(control.id) if one.kind != "refuted"]
-    return "".join(f" [{one.id}: {one.title}. {one.instead}]" for one in errata)
