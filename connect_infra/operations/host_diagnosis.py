@@ -25,7 +25,7 @@ def run(*command: str) -> str:
     """What a command prints; RuntimeError with its last words when it fails."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd="/")
     if done.returncode != 0:
-        raise RuntimeError((done.stderr.strip() or f"{command[0]} failed").splitlines()[-1])
+        raise RuntimeError((done.stderr.strip() or f"{command[0]} failed").splitlines()[0])
     return done.stdout
 
 

@@ -76,7 +76,7 @@ def must(connection: Connection, script: str, *arguments: str, progress: Progres
         errors = [line.removeprefix(ERROR) for line in said if line.startswith(ERROR)]
         raise OperationError(
             expected=f"{script} to succeed",
-            found=(errors or said or [f"exit code {code}"])[0],
+            found=errors[0] if errors else said[-1] if said else f"exit code {code}",
             where=connection.name,
             remedy="mend that and repeat"
             if len(errors) != 1 or said[-1].startswith(ERROR)

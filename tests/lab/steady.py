@@ -3,11 +3,11 @@
 import contextlib
 import http.client
 import itertools
-import ssl
 import threading
 import time
 from dataclasses import dataclass
 
+from connect_infra.errors import HostUnreachable
 from connect_infra.web import Site
 
 RATE = 100
@@ -77,7 +77,7 @@ class Steady:
             version = answer.headers.get("X-Connect-Version", "")
             problem = "" if nonce in body else f"no nonce in the body: {body[:80]}"
             return answer.status, version, problem
-        except (OSError, http.client.HTTPException, ssl.SSLError) as problem:
+        except (OSError, http.client.HTTPException, HostUnreachable) as problem:
             return 0, "", f"{type(problem).__name__}: {problem}"
 
     def between(self, start, end=float("inf")):

@@ -59,6 +59,15 @@ give_back_wal() { # the server looks in pg_wal for what the archive does not hav
   done
 }
 
+archive_wal() { # what waited for the archive when the server stopped: the next restore needs it too
+  local ready
+  for ready in "$KEPT"/pg_wal/archive_status/*.ready; do
+    [ -e "$ready" ] || continue
+    ready=$(basename "$ready" .ready)
+    backrest archive-push "$KEPT/pg_wal/$ready" || fail "$ready can't be archived; it is in $KEPT/pg_wal"
+  done
+}
+
 restore() {
   local options=(--delta --type=default)
   [ -z "$moment" ] || options=(--delta --type=time "--target=$moment" --target-action=promote)
@@ -109,6 +118,7 @@ say "start: pgbouncer connect nginx"
 systemctl start pgbouncer "$UNIT" nginx
 systemctl start prometheus-postgres-exporter 2>/dev/null || true
 ! deployed "$(current_release)" || patiently 90 serves "$(current_release)" || fail "the application does not serve"
+archive_wal
 if [ -d "$KEPT" ]; then # the last restore's, in case somebody asks; this one is complete
   rm --recursive --force "$KEPT.last"
   mv "$KEPT" "$KEPT.last"

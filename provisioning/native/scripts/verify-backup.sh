@@ -59,6 +59,14 @@ replay() {
   patiently 3600 answers f on_scratch psql -XAtq -d connect -c "SELECT pg_is_in_recovery()"
 }
 
+reaches_the_end() { # a gap in the archive ends the replay early, and nothing says so
+  local last reached
+  last=$(backrest info --output=json | jq --raw-output '.[0].archive[-1].max')
+  reached=$(on_scratch psql -XAtq -d connect -c "SELECT pg_walfile_name(pg_current_wal_lsn())")
+  # Without the timeline, of which a restored server begins a new one.
+  [[ ! "${reached:8}" < "${last:8:16}" ]] || fail "the replay ends at $reached, before $last: WAL is missing"
+}
+
 read_everything() {
   on_scratch pg_dump --dbname=connect >/dev/null ||
     fail "the restored database can't be read"
@@ -78,6 +86,7 @@ say "restore: the newest backup into $SCRATCH"
 restore
 say "replay: the archived WAL"
 replay
+reaches_the_end
 say "read: every table"
 counted=$(read_everything)
 say "$counted"

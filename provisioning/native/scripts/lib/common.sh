@@ -2,6 +2,8 @@
 # What the operational scripts share. Sourced by them, never run. settings.sh, beside this file, is
 # written by connect-infra: DOMAIN, CERTIFICATE, SOCKET, STANZA and the documented limits.
 
+export PYTHONDONTWRITEBYTECODE=1 # the checks leave nothing beside themselves
+
 BASE=/opt/connect
 RELEASES=$BASE/releases
 STATE=/var/lib/connect-infra/releases # root's own: the application may write below $BASE
