@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import subprocess
+from typing import Any
 
 PROC = pathlib.Path("/proc")
 GROUPS = {
@@ -24,7 +25,7 @@ UNLIMITED = 1 << 60
 POOLED = re.compile(r"postgres: .*\bconnect connect 127\.0\.0\.1")
 
 
-def main(payload):
+def main(payload: dict[str, Any]) -> dict[str, Any]:
     """{'units': […]} -> one sample."""
     processes = [found for found in map(process, PROC.glob("[0-9]*")) if found]
     return {
@@ -44,7 +45,7 @@ def main(payload):
     }
 
 
-def process(folder):
+def process(folder: pathlib.Path) -> dict[str, Any] | None:
     """pid, title, group, start and CPU time of one process; None when it has just ended."""
     try:
         title = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -61,15 +62,15 @@ def process(folder):
     }
 
 
-def by_group(processes):
+def by_group(processes: list[dict[str, Any]]) -> dict[str, int]:
     """CPU ticks of living processes by what they belong to."""
-    sums = {}
+    sums: dict[str, int] = {}
     for one in processes:
         sums[one["group"]] = sums.get(one["group"], 0) + one["cpu"]
     return sums
 
 
-def established():
+def established() -> dict[str, int]:
     """Established TCP connections by the local port of the edge and the pool."""
     wanted = "( sport = :443 or sport = :6432 )"
     command = ["ss", "-Hnt", "state", "established", wanted]
@@ -78,19 +79,19 @@ def established():
     return {port: ports.count(port) for port in ("443", "6432")}
 
 
-def files(pid):
+def files(pid: int) -> dict[str, int]:
     """How many files a process has open, and may."""
     limit = field(PROC / str(pid) / "limits", "Max open files")
     return {"open": len(os.listdir(f"/proc/{pid}/fd")), "limit": int(limit)}
 
 
-def busy():
+def busy() -> int:
     """Ticks of all processors together that were not idle (the machine's, in a container too)."""
     ticks = [int(one) for one in (PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]]
     return sum(ticks) - ticks[3] - ticks[4]
 
 
-def memory():
+def memory() -> dict[str, int]:
     """Bytes in use that can't be given back, and bytes there are; a container's are its own."""
     for line in (PROC / "1" / "cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
@@ -104,7 +105,7 @@ def memory():
     return {"used": total - int(field(PROC / "meminfo", "MemAvailable:")) * 1024, "total": total}
 
 
-def limited(folder):
+def limited(folder: pathlib.Path) -> dict[str, int] | None:
     """The memory of a control group (version 1 or 2) that has a limit; else None."""
     names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
     if not (folder / names[0]).exists():
@@ -120,7 +121,7 @@ def limited(folder):
     return {"used": used - idle, "total": int(limit)}
 
 
-def field(path, name):
+def field(path: pathlib.Path, name: str) -> str:
     """The first value behind a name that begins a line."""
     for line in path.read_text().splitlines():
         if line.startswith(name):
@@ -128,7 +129,7 @@ def field(path, name):
     raise LookupError(f"{path} has no line {name!r}")
 
 
-def units(names):
+def units(names: list[str]) -> dict[str, list[int]]:
     """The main process of each service, and how often systemd restarted it."""
     command = ["systemctl", "show", "--property=Id,MainPID,NRestarts", *names]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout

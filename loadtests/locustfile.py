@@ -13,6 +13,7 @@ nothing. Latencies that locust shows count from the intended start.
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -56,6 +57,7 @@ class Run:
         self.generator: Generator | None = None
         self.states: dict[str, Row] = {}
         self.pending: list[Row] = []
+        self.on_sigterm: object = None
         self.write: Callable[[list[Row]], None] = self.pending.extend
 
     def over(self) -> bool:
@@ -71,9 +73,8 @@ class Run:
         """Everything new that this process has to tell."""
         if self.generator is None:
             return []
-        state = self.generator.state()
-        self.states["here"] = state
-        rows = [state, *self.generator.recorder.take()]
+        rows = self.generator.report()
+        self.states["here"] = rows[0]
         if ended:
             rows.append({"kind": "end", "requests": self.generator.recorder.ended})
         return rows
@@ -139,6 +140,9 @@ def initialise(environment: Environment, **_: Any) -> None:
     """Read or make the plan, and say where results go."""
     chosen = environment.parsed_options
     assert chosen is not None
+    assert environment.runner is not None
+    # Locust's own handler is referred to by nothing, and so gone with the first garbage.
+    run.on_sigterm = gevent.signal_handler(signal.SIGTERM, environment.runner.quit)
     if isinstance(environment.runner, WorkerRunner):
         return
     try:

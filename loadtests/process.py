@@ -66,6 +66,10 @@ class Locust:
         """Workers of this machine that ended while the master went on."""
         return sum(one.poll() is not None for one in self._others) if self.running else 0
 
+    def worker_ids(self) -> list[int]:
+        """The process ids of the workers on this machine."""
+        return [one.pid for one in self._others]
+
     def stop(self) -> None:
         """Ask the processes to end, and kill those that don't."""
         for one in [self._main, *self._others]:

@@ -63,7 +63,8 @@ def run_load(
         except (ConnectInfraError, OSError) as problem:
             evidence.reasons.append(str(problem))
         run = run_of(evidence, target, path.name, processes=max(1, workers))
-        if (good := store.last_good(run)) is not None:
+        good = store.last_good(run) if run.verdict != "invalid" else None
+        if good is not None:
             run = run.model_copy(update={"comparison": compare(good, run)})
         store.save(path, run)
     return run
@@ -130,7 +131,8 @@ def _follow(locust: Locust, follower: Follower, evidence: Evidence, progress: Pr
         time.sleep(BEAT)
         follower.follow()
         progress(_status(evidence))
-        if dead := locust.dead_workers():
+        # At the end of the run the workers end first.
+        if evidence.elapsed < profile.duration and (dead := locust.dead_workers()):
             evidence.reasons.append(f"{dead} of the generator's workers died")
             return
         if evidence.begun is None and time.monotonic() - started > BEGIN_LIMIT:

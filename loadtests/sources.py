@@ -38,12 +38,6 @@ def client_addresses(target: Target, address: str, wanted: int) -> Iterator[tupl
         _ip("route", "del", "local", str(prefix), "dev", device, "proto", MARK)
 
 
-def left_behind(device: str) -> list[str]:
-    """Prefixes that runs have made local on a device and not taken away."""
-    shown = _ip("-j", "route", "show", "table", "local", "dev", device, "proto", MARK)
-    return [str(row["dst"]) for row in json.loads(shown or "[]")]
-
-
 def _own(address: str) -> tuple[str, ...]:
     """This machine's addresses on the interface that leads to `address`; any of 127/8 to that."""
     if ipaddress.ip_address(address).is_loopback:

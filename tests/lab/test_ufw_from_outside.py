@@ -62,8 +62,8 @@ def ports(action):
 
 def give_ipv6(host, number):
     """An IPv6 address on the lab's network, in use at once."""
-    sh(host, "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0; "
-             f"ip -6 addr add {NETWORK}{number}/64 dev eth0 nodad")  # fmt: skip
+    sh(host, "sysctl -qw net.ipv6.conf.all.disable_ipv6=0; "
+             f"ip -6 addr replace {NETWORK}{number}/64 dev eth0 nodad")  # fmt: skip
     return f"{NETWORK}{number}"
 
 

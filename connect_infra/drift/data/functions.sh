@@ -159,12 +159,15 @@ nginx_change() { # nginx_change VALUE: another value for the control, or none
   ! cmp -s "$(nginx_file)" "$KEPT$(nginx_file)"
 }
 
-nginx_reload() { # checked, and taken over by new workers
+oldest_worker() { pgrep -o -f 'nginx: worker process$'; }
+
+other_worker() { [ "$(oldest_worker)" != "$1" ]; }
+
+nginx_reload() { # checked, and taken over by new workers; old ones end with their last client
   nginx -t
-  before=$(pgrep -o -f "nginx: worker process")
+  before=$(oldest_worker)
   systemctl reload nginx
-  patiently sh -c "[ \"\$(pgrep -o -f 'nginx: worker process\$')\" != $before ]"
-  patiently sh -c "! pgrep -f 'nginx: worker process is shutting down'" || true
+  patiently other_worker "$before"
 }
 
 nginx_restart() {

@@ -6,6 +6,8 @@ that is loop-mounted over the data directory, with the data copied into it.
 
 from dataclasses import dataclass
 
+from chaos.faults.base import Fault
+
 IMAGES = "/var/lib/connect-infra/drill-images"
 
 # Where the loop devices have no nodes (containers) they are made; the kernel's own are left alone.
@@ -126,3 +128,17 @@ def fill(path: str) -> tuple[str, str, str]:
         f'test "$(df --output=avail {path} | tail -1)" -lt 64',
         f"rm -f {file}\n",
     )
+
+
+def power_cut(number: int, path: str, unit: str, megabytes: int) -> Fault:
+    """Take the power from a service's data: what was not flushed to the disk is gone."""
+    image = on_image(number, path, unit, megabytes)
+    inject, happened = cut(number, path, unit)
+    return Fault(image.prepare, inject, happened, image.undo, image.healed)
+
+
+def disk_full(number: int, path: str, unit: str, megabytes: int) -> Fault:
+    """Fill the disk that a service writes to, to the last byte."""
+    image = on_image(number, path, unit, megabytes)
+    inject, happened, emptied = fill(path)
+    return Fault(image.prepare, inject, happened, emptied + image.undo, image.healed)

@@ -3,7 +3,7 @@
 They use the host's own scripts (/opt/connect/scripts), as an operator does.
 """
 
-from dataclasses import dataclass
+from chaos.faults.base import BEFORE, Fault
 
 SCRIPTS = "/opt/connect/scripts"
 
@@ -39,34 +39,26 @@ done
 NOT_SERVED = f'test "$(cat /opt/connect/current/VERSION)" != {VERSION}'
 
 
-@dataclass(frozen=True)
-class Scripts:
-    """A procedure's scripts, as a fault has them."""
-
-    prepare: str
-    inject: str
-    happened: str
-    undo: str
-    healed: str
+def deploy(number: int) -> Fault:
+    """Deploy a release with another version."""
+    return Fault(PACKAGE, DEPLOY, SERVED, GONE, NOT_SERVED, version=VERSION)
 
 
-def deployment() -> Scripts:
-    """A release with another version is deployed."""
-    return Scripts(PACKAGE, DEPLOY, SERVED, GONE, NOT_SERVED)
+def roll_back(number: int) -> Fault:
+    """Roll back from a release with another version."""
+    return Fault(
+        f"{PACKAGE}\n{DEPLOY}", f"{SCRIPTS}/rollback.sh", NOT_SERVED, GONE, NOT_SERVED,
+        version=BEFORE,
+    )  # fmt: skip
 
 
-def rolled_back() -> Scripts:
-    """A release with another version is current, and is rolled back."""
-    return Scripts(f"{PACKAGE}\n{DEPLOY}", f"{SCRIPTS}/rollback.sh", NOT_SERVED, GONE, NOT_SERVED)
-
-
-def lost_data(number: int) -> Scripts:
+def lost_data(number: int) -> Fault:
     """The data directory is deleted, two seconds after the last WAL segment was archived.
 
     It is moved out of the way instead, so that a failed restore can be undone.
     """
     lost, mark = f"{DATA}.drill-lost", f"$drill/lost-{number}"
-    return Scripts(
+    return Fault(
         prepare=f"{SCRIPTS}/backup-database.sh full",
         inject=f"""
 segment=$({PSQL} "SELECT pg_walfile_name(pg_switch_wal())")
@@ -97,11 +89,11 @@ for unit in pgbouncer connect nginx prometheus-postgres-exporter; do systemctl s
     )
 
 
-def bad_migration(number: int) -> Scripts:
+def bad_migration(number: int) -> Fault:
     """A migration drops a table. The moment before it is kept for the point-in-time recovery."""
     kept = f"/var/lib/connect-infra/drill-table-{number}.sql"
     there = f"{PSQL} \"SELECT to_regclass('funding_programs') IS NOT NULL\" | grep -q t"
-    return Scripts(
+    return Fault(
         prepare=f"""
 {SCRIPTS}/backup-database.sh full
 runuser -u postgres -- pg_dump -d connect -Fc > {kept}
@@ -121,10 +113,10 @@ rm -f {kept}
     )
 
 
-def lost_application(number: int) -> Scripts:
+def lost_application(number: int) -> Fault:
     """The current release and the configuration are deleted."""
     kept = f"/var/lib/connect-infra/drill-application-{number}"
-    return Scripts(
+    return Fault(
         prepare=f"""
 {SCRIPTS}/backup-system.sh
 mkdir -p {kept}
