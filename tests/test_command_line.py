@@ -8,6 +8,7 @@ import pytest
 
 COMMANDS = (
     ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"],
+    ["deploy"], ["rollback"], ["backup"], ["restore"], ["health"], ["release", "build"],
     ["lab", "up"], ["lab", "down"], ["lab", "status"], ["lab", "reset"], ["lab", "shell"],
 )  # fmt: skip
 
@@ -32,6 +33,35 @@ def test_an_unknown_target_is_one_line(command, code, tmp_path):
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     assert any("found the target 'nowhere'" in line for line in said)
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["deploy", "x.tar.gz"], ["rollback"], ["backup"], ["restore"], ["health"], ["doctor"]],
+    ids=" ".join,
+)
+def test_an_operation_on_an_unknown_target_is_one_line(command, tmp_path):
+    done = run(*command, "--target", "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "found the target 'nowhere'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+PRODUCTION = """
+[targets.live]
+host = "203.0.113.10"
+key = "key"
+production = true
+"""
+
+
+@pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["rollback"], ["restore"]],
+                         ids=" ".join)  # fmt: skip
+def test_in_production_the_name_is_asked_for_before_anything_is_sent(command, tmp_path):
+    (tmp_path / "connect-infra.toml").write_text(PRODUCTION)
+    done = run(*command, "--target", "live", "--yes", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Type its name to go on" in done.stderr
 
 
 def test_a_mistake_in_the_inventory_names_file_target_and_key(tmp_path):
