@@ -35,11 +35,7 @@ def test_an_unknown_target_is_one_line(command, code, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "command",
-    [["deploy", "x.tar.gz"], ["rollback"], ["backup"], ["restore"], ["health"], ["doctor"]],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["health"], ["doctor"]], ids=" ".join)
 def test_an_operation_on_an_unknown_target_is_one_line(command, tmp_path):
     done = run(*command, "--target", "nowhere", cwd=tmp_path)
     assert done.returncode == 1
@@ -55,8 +51,7 @@ production = true
 """
 
 
-@pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["rollback"], ["restore"]],
-                         ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["restore"]], ids=" ".join)
 def test_in_production_the_name_is_asked_for_before_anything_is_sent(command, tmp_path):
     (tmp_path / "connect-infra.toml").write_text(PRODUCTION)
     done = run(*command, "--target", "live", "--yes", cwd=tmp_path)
