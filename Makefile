@@ -34,7 +34,7 @@ system: ## Debian packages that are missing here
 	PATH=$$PATH:/usr/sbin:/sbin; \
 	need docker.io dockerd; need debootstrap debootstrap; need openssh-server sshd; \
 	need openssh-client ssh-keygen; need iproute2 ip; need shellcheck shellcheck; \
-	need npm npm; \
+	need npm npm; need chromium chromium; \
 	if [ -n "$$missing" ]; then \
 	  echo "Installing from Debian:$$missing"; \
 	  apt-get update -qq; \
@@ -63,7 +63,7 @@ docs: venv ## pages that are generated from the data
 	$(PY) -m connect_infra.document.errata_page
 
 requirements: ## renew the pinned packages
-	$(PY) -m pip install --quiet --upgrade -e . ruff mypy types-docker types-PyYAML
+	$(PY) -m pip install --quiet --upgrade -e . ruff mypy types-docker types-PyYAML websocket-client
 	{ echo '# Pinned: `make venv` installs exactly these. Renew with `make requirements`.'; \
 	  $(PY) -m pip freeze --exclude-editable; } > requirements.txt
 

@@ -3,11 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+RECORDED = Path(__file__).parent / "report" / "data"
+
 COMMANDS = (
-    ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"],
+    ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"], ["report"],
     ["lab", "up"], ["lab", "down"], ["lab", "status"], ["lab", "reset"], ["lab", "shell"],
 )  # fmt: skip
 
@@ -58,6 +61,32 @@ def test_controls_lists_every_documented_statement(tmp_path):
     assert shared_buffers["documented"] == "24GB"
     assert shared_buffers["component"] == "postgresql"
     assert shared_buffers["specs"]
+
+
+def test_report_writes_one_page_and_says_where(tmp_path):
+    done = run("report", f"{RECORDED}/verify_ok.json", f"{RECORDED}/drift.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("report.html: does not hold: drift")
+    page = (tmp_path / "report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "lab is as documented" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["nothing.json"], ("nothing.json", "No such file")),
+        ([__file__], ("test_command_line.py", "expected results as JSON")),
+        ([f"{RECORDED}/load.json", "--out", "gone/x.html"], ("gone/x.html", "no directory")),
+    ],
+)
+def test_what_report_can_not_use_is_one_line(arguments, parts, tmp_path):
+    done = run("report", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    for part in parts:
+        assert part in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path):
