@@ -5,7 +5,7 @@ PY := .venv/bin/python
 CONNECT_INFRA := .venv/bin/connect-infra
 TARGET ?= lab
 
-.PHONY: help verify test proofs lint setup system venv engine lab bench docs requirements clean
+.PHONY: help verify test proofs lint setup system browser venv engine lab bench drills kills docs requirements clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -14,10 +14,10 @@ verify: lab ## from a bare machine to a verified lab host
 	$(CONNECT_INFRA) apply --target lab --yes
 	$(CONNECT_INFRA) verify --target lab
 
-test: setup engine lint ## the project's own tests, lab tests included
+test: setup browser engine lint ## the project's own tests, lab tests included
 	$(PY) -m pytest tests -m "not long" --durations=25
 
-proofs: setup engine ## the tests that take minutes each
+proofs: setup browser engine ## the tests that take minutes each
 	$(PY) -m pytest tests -m long --durations=25
 
 lint: venv ## ruff, mypy, shellcheck
@@ -34,12 +34,18 @@ system: ## Debian packages that are missing here
 	PATH=$$PATH:/usr/sbin:/sbin; \
 	need docker.io dockerd; need debootstrap debootstrap; need openssh-server sshd; \
 	need openssh-client ssh-keygen; need iproute2 ip; need shellcheck shellcheck; \
-	need npm npm; need chromium chromium; \
+	need npm npm; \
 	if [ -n "$$missing" ]; then \
 	  echo "Installing from Debian:$$missing"; \
 	  apt-get update -qq; \
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
+
+browser: ## chromium, in which the tests look at the report
+	@command -v chromium >/dev/null || { \
+	  echo "Installing from Debian: chromium"; \
+	  apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
 venv: .venv/.complete
 
@@ -48,6 +54,8 @@ venv: .venv/.complete
 	@test -x $(PY) || python3 -m venv .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@# Compiled once here, also where Python is told to keep no bytecode: each run starts sooner.
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --collect-only -qq specs >/dev/null
 	@touch $@
 
 engine: setup ## a Docker engine: the one that answers, else our own
@@ -58,6 +66,14 @@ lab: engine ## one bare lab host
 
 bench: lab ## the benchmark beside its peers; writes docs/benchmarks.md
 	$(PY) -m benchmarks
+
+drills: lab ## every drill on a provisioned lab host: half an hour
+	$(CONNECT_INFRA) apply --target lab --yes
+	$(CONNECT_INFRA) drill run all --target lab
+
+kills: lab ## PostgreSQL killed a hundred times under load
+	$(CONNECT_INFRA) apply --target lab --yes
+	$(CONNECT_INFRA) drill run postgres-killed-100-times --target lab
 
 docs: venv ## pages that are generated from the data
 	$(PY) -m connect_infra.document.errata_page

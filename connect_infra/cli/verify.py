@@ -9,10 +9,8 @@ import typer
 
 from connect_infra.errors import ConnectInfraError, InventoryError
 from connect_infra.report import results
+from connect_infra.report.collection import PROJECT
 from connect_infra.report.plugin import NOTHING_ASSERTED, SPECS, UNUSABLE
-
-PROJECT = Path(__file__).resolve().parents[2]
-"""The checkout: specs are part of it, and of no installed package."""
 
 
 def verify(

@@ -17,8 +17,13 @@ from connect_infra.errors import DocumentError, ObservationError
 DOCUMENTED_DOMAIN = "your-domain.com"
 """The domain of document A, a placeholder for the target's own."""
 
-Kind = Literal["setting", "fact", "objective", "behaviour", "procedure"]
+Kind = Literal["setting", "fact", "objective", "behaviour", "procedure", "derived"]
+"""`derived` stands in no document by itself: it follows from several statements together."""
+
 ErratumKind = Literal["changed", "addition", "refuted"]
+
+Topology = Literal["native", "containers"]
+"""How a target runs the platform: document A says it of native services, S of containers."""
 
 
 class _Row(BaseModel):
@@ -118,7 +123,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Document:
-    """Every control and erratum, by id, in the order of the documents."""
+    """Every control and erratum of one topology, by id, in the order of its document."""
 
     controls: Mapping[str, Control]
     errata: Mapping[str, Erratum]

@@ -36,7 +36,7 @@ class Browser:
 
     def __init__(self, directory: Path) -> None:
         if shutil.which(PROGRAM) is None:
-            raise AssertionError(f"expected {PROGRAM} on the PATH, found none; run: make system")
+            raise AssertionError(f"expected {PROGRAM} on the PATH, found none; run: make browser")
         self._session: str | None = None
         self._socket: websocket.WebSocket | None = None
         self.requests: list[str] = []
