@@ -66,7 +66,7 @@ def test_controls_lists_every_documented_statement(tmp_path):
 def test_report_writes_one_page_and_says_where(tmp_path):
     done = run("report", f"{RECORDED}/verify_ok.json", f"{RECORDED}/drift.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("report.html: does not hold: drift")
+    assert done.stdout.startswith("report.html: Does not hold: drift")
     page = (tmp_path / "report.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert "lab is as documented" in page

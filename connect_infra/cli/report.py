@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from connect_infra import document
 from connect_infra.cli.verify import refuse_unwritable
 from connect_infra.report import html, inputs
 
@@ -25,6 +24,6 @@ def report(
     Example: connect-infra report verify.json --out report.html
     """
     refuse_unwritable(out)
-    page = html.page([inputs.load(path) for path in files], document.load(), datetime.now(UTC))
-    out.write_text(page, encoding="utf-8")
-    typer.echo(f"{out}: {len(page.encode()) / 1024:.0f} KiB")
+    page = html.page([inputs.load(path) for path in files], datetime.now(UTC))
+    out.write_text(page.text, encoding="utf-8")
+    typer.echo(f"{out}: {page.headline}")

@@ -69,15 +69,6 @@ def wrong(run: DriftRun) -> Sequence[Drifted]:
     return [each for verdict in BAD for each in run.drifts if each.verdict == verdict]
 
 
-def groups(run: DriftRun, component_of: Mapping[str, str]) -> Mapping[str, Sequence[Drifted]]:
-    """Group the drifts by component, those of unknown controls under what their ids begin with."""
-    found: dict[str, list[Drifted]] = {}
-    for each in run.drifts:
-        component = component_of.get(each.id) or each.id.partition(".")[0]
-        found.setdefault(component, []).append(each)
-    return found
-
-
 def part(run: DriftRun) -> Part:
     """Return what the drifts come to."""
     counts = run.counts

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from connect_infra.report import svg
 from connect_infra.report.parts import Part, Verdict
 from connect_infra.report.svg import Series
-from connect_infra.report.words import duration, plural, with_unit
+from connect_infra.report.words import duration, moment, plural, with_unit
 
 RunVerdict = Literal["met", "missed", "invalid"]
 
@@ -228,8 +228,8 @@ class Chart:
     plot: Markup
 
 
-def part(run: LoadRun, anchor: str) -> Part:
-    """Return what the run comes to."""
+def part(run: LoadRun, name: str, anchor: str) -> Part:
+    """Return what the run of that name comes to."""
     verdicts: Mapping[RunVerdict, Verdict] = {"met": "good", "missed": "bad", "invalid": "unknown"}
     missed = sum(1 for one in run.objectives if one.verdict == "missed")
     headline = {
@@ -249,7 +249,16 @@ def part(run: LoadRun, anchor: str) -> Part:
         f"{plural(run.requests, 'request')} of {plural(run.profile.users, 'user')} in "
         f"{duration(run.seconds)}, {run.errors:,} failed{''.join(f', {one}' for one in latency)}."
     )
-    return Part(anchor, f"load ({run.profile.name})", verdict, headline, detail)
+    return Part(anchor, name, verdict, headline, detail)
+
+
+def names(runs: Sequence[LoadRun]) -> list[str]:
+    """Return what the runs are called: by profile, several of one profile also by their times."""
+    profiles = [run.profile.name for run in runs]
+    return [
+        f"load ({name})" if profiles.count(name) == 1 else f"load ({name}, {moment(run.started)})"
+        for name, run in zip(profiles, runs, strict=True)
+    ]
 
 
 def charts(run: LoadRun) -> tuple[Chart, ...]:
@@ -300,7 +309,8 @@ def _of_server(server: Server) -> Iterator[Chart | None]:
     ]
     yield _over_time("Connections of PgBouncer", "", pools)
     for kept in server.series:
-        yield _over_time(kept.meaning, kept.unit, [(kept.name, kept.points)])
+        title = kept.meaning[:1].upper() + kept.meaning[1:]
+        yield _over_time(title, kept.unit, [(kept.name, kept.points)])
 
 
 def _used_by(samples: Sequence[Sample], name: str) -> Iterator[tuple[float, float | None]]:

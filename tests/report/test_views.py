@@ -2,13 +2,25 @@
 
 import dataclasses
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from connect_infra import document
 from connect_infra.errors import ObservationError
-from connect_infra.report import drift, drills, html, load, messages, parts, verification, words
+from connect_infra.report import (
+    coverage_view,
+    drift,
+    drills,
+    html,
+    inputs,
+    load,
+    messages,
+    parts,
+    verification,
+    words,
+)
 from connect_infra.report.drift import DriftRun
 from connect_infra.report.drills import DrillRun
 from connect_infra.report.load import LoadRun
@@ -113,6 +125,27 @@ def test_a_control_has_the_worst_verdict_of_its_drifts():
     assert drift.by_control(drifted("killed", harmless=["quiet"])) == {"pm2.max": "killed"}
 
 
+# --- coverage -----------------------------------------------------------------------------------
+
+
+def covered(*missing):
+    row = {
+        "id": "pm2.max", "document": "A", "section": "3.4", "kind": "setting", "documented": "8",
+        "provisioned": True, "specs": ["a"], "intrusive": [], "drift": "", "errata": [],
+        "tests": [], "drills": [], "load": [],
+    }  # fmt: skip
+    rows = [row | {"missing": each} for each in missing]
+    return inputs.recognised({"counts": {}, "rows": rows}, Path("coverage.json"))
+
+
+@pytest.mark.parametrize(
+    ("run", "verdict"),
+    [(covered([]), "good"), (covered([], ["no spec"]), "bad"), (covered(), "bad")],
+)
+def test_coverage_comes_to_a_verdict(run, verdict):
+    assert coverage_view.part(run).verdict == verdict
+
+
 # --- load ---------------------------------------------------------------------------------------
 
 
@@ -138,7 +171,16 @@ def loaded(**changed):
     ],
 )  # fmt: skip
 def test_a_load_run_comes_to_a_verdict(changed, verdict):
-    assert load.part(loaded(**changed), "load-1").verdict == verdict
+    assert load.part(loaded(**changed), "load", "load-1").verdict == verdict
+
+
+def test_runs_of_one_profile_are_told_apart_by_their_times():
+    later = loaded(started="2026-11-26T15:30:00+00:00")
+    assert load.names([loaded()]) == ["load (documented)"]
+    assert load.names([loaded(), later]) == [
+        "load (documented, 26 November 2026, 11:00 UTC)",
+        "load (documented, 26 November 2026, 15:30 UTC)",
+    ]
 
 
 def test_a_load_run_is_drawn_as_far_as_it_was_observed():
@@ -228,7 +270,7 @@ def test_the_worst_verdict_gives_the_heading(verdicts, headline):
 def test_two_verifications_have_no_place_on_one_page():
     one = run(result("pm2.max", "pass"))
     with pytest.raises(ObservationError, match="one verification"):
-        html.page([one, dataclasses.replace(one)], KNOWN, html.datetime(2026, 1, 1))
+        html.page([one, dataclasses.replace(one)], datetime(2026, 1, 1))
 
 
 def test_text_that_is_no_date_is_left_as_it_is():
