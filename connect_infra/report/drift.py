@@ -38,6 +38,8 @@ class DriftRun(BaseModel):
     controls: tuple[Drifted, ...]
     harmless: tuple[Drifted, ...] = ()
     specs_never_red: tuple[str, ...] = ()
+    specs_spared: Mapping[str, str] = {}
+    """Specs that need not turn red, and why."""
     target: str = "lab"
     started: str = ""
     seconds: float | None = None

@@ -200,7 +200,7 @@ def page(broken, tmp_path_factory):
 @pytest.fixture(scope="session")
 def full_page(tmp_path_factory):
     """A page with results of every kind."""
-    files = ("verify_broken", "drift", "load", "drill_journal")
+    files = ("verify_broken", "drift", "coverage", "load", "drill_journal")
     runs = [inputs.load(DATA / f"{name}.json") for name in files]
     return _write(tmp_path_factory.mktemp("full"), *runs)
 

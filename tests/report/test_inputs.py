@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from connect_infra.errors import ObservationError
 from connect_infra.report import inputs
+from connect_infra.report.coverage_view import CoverageRun
 from connect_infra.report.drift import DriftRun
 from connect_infra.report.drills import DrillRun
 from connect_infra.report.load import LoadRun
@@ -25,7 +26,13 @@ def in_file(tmp_path, data):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("verify_ok", Run), ("drift", DriftRun), ("load", LoadRun), ("drill_journal", DrillRun)],
+    [
+        ("verify_ok", Run),
+        ("drift", DriftRun),
+        ("coverage", CoverageRun),
+        ("load", LoadRun),
+        ("drill_journal", DrillRun),
+    ],
 )
 def test_the_content_says_what_a_file_is(name, kind):
     assert isinstance(inputs.load(DATA / f"{name}.json"), kind)
