@@ -45,6 +45,8 @@ class DriftRun(BaseModel):
     seconds: float | None = None
     hosts: int | None = None
     seed: int | None = None
+    ok: bool | None = None
+    """What the run itself says; None where it does not."""
 
     @property
     def drifts(self) -> tuple[Drifted, ...]:
@@ -85,8 +87,11 @@ def part(run: DriftRun) -> Part:
     )
     said = {"survived": "went unnoticed", "alarm": "raised a false alarm", "void": "did not land"}
     bad = [f"{counts[verdict]:,} {said[verdict]}" for verdict in BAD if counts[verdict]]
-    if not killed:
-        return Part("drift", "drift", "bad", "No drift was noticed", detail)
+    if run.specs_never_red:
+        bad.append(f"{plural(len(run.specs_never_red), 'spec')} never turned red")
     if bad:
-        return Part("drift", "drift", "bad", f"Of the changes, {listed(bad)}", detail)
+        return Part("drift", "drift", "bad", f"Drift: {listed(bad)}", detail)
+    if not (killed if run.ok is None else run.ok):
+        headline = "Too little could be broken" if killed else "No drift was noticed"
+        return Part("drift", "drift", "bad", headline, detail)
     return Part("drift", "drift", "good", "Every drift was noticed", detail)

@@ -99,10 +99,10 @@ def test_a_verification_comes_to_a_verdict(statuses, verdict, headline):
 # --- drift --------------------------------------------------------------------------------------
 
 
-def drifted(*verdicts, harmless=()):
+def drifted(*verdicts, harmless=(), **others):
     rows = [{"id": "pm2.max", "drift": "d", "verdict": one} for one in verdicts]
     quiet = [{"id": "pm2.max", "drift": "d", "verdict": one} for one in harmless]
-    return DriftRun.model_validate({"controls": rows, "harmless": quiet})
+    return DriftRun.model_validate({"controls": rows, "harmless": quiet} | others)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,8 @@ def drifted(*verdicts, harmless=()):
         (drifted("killed", "survived"), "bad"),
         (drifted("killed", "void"), "bad"),
         (drifted("killed", harmless=["alarm"]), "bad"),
+        (drifted("killed", specs_never_red=["a"]), "bad"),
+        (drifted("killed", "impossible", ok=False), "bad"),
         (drifted("impossible"), "bad"),
         (drifted(), "bad"),
     ],
