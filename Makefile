@@ -5,7 +5,7 @@ PY := .venv/bin/python
 CONNECT_INFRA := .venv/bin/connect-infra
 TARGET ?= lab
 
-.PHONY: help verify test proofs load lint setup system venv engine lab bench docs requirements clean
+.PHONY: help verify test proofs load lint setup system venv engine lab bench drills kills docs requirements clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -52,6 +52,8 @@ venv: .venv/.complete
 	@test -x $(PY) || python3 -m venv .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@# Compiled once here, also where Python is told to keep no bytecode: each run starts sooner.
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --collect-only -qq specs >/dev/null
 	@touch $@
 
 engine: setup ## a Docker engine: the one that answers, else our own
@@ -62,6 +64,14 @@ lab: engine ## one bare lab host
 
 bench: lab ## the benchmark beside its peers; writes docs/benchmarks.md
 	$(PY) -m benchmarks
+
+drills: lab ## every drill on a provisioned lab host: half an hour
+	$(CONNECT_INFRA) apply --target lab --yes
+	$(CONNECT_INFRA) drill run all --target lab
+
+kills: lab ## PostgreSQL killed a hundred times under load
+	$(CONNECT_INFRA) apply --target lab --yes
+	$(CONNECT_INFRA) drill run postgres-killed-100-times --target lab
 
 docs: venv ## pages that are generated from the data
 	$(PY) -m connect_infra.document.errata_page

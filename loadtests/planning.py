@@ -3,9 +3,8 @@
 import atexit
 from contextlib import ExitStack
 
-from connect_infra.lab import authority
 from connect_infra.targets import Target, load_inventory
-from connect_infra.targets.lab import state_dir
+from connect_infra.targets.lab import authority_file, state_dir
 from connect_infra.web import Site
 from loadtests import guards, sources
 from loadtests.plan import Plan
@@ -17,7 +16,7 @@ def plan_for(
 ) -> Plan:
     """The plan of a run against a target whose users come from these addresses."""
     site = Site(target)
-    trusted = authority.authority_file(state_dir().absolute()) if target.lab else None
+    trusted = authority_file(state_dir().absolute()) if target.lab else None
     return Plan(
         profile=profile,
         address=site.address,
