@@ -8,6 +8,7 @@ import pytest
 
 COMMANDS = (
     ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"],
+    ["load", "run"], ["load", "compare"], ["load", "list"],
     ["lab", "up"], ["lab", "down"], ["lab", "status"], ["lab", "reset"], ["lab", "shell"],
 )  # fmt: skip
 
