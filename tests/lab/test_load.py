@@ -1,5 +1,6 @@
 """Load on a provisioned host: what a run shows, and that it says so when it shows nothing."""
 
+import ipaddress
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from connect_infra.cli import app
 from loadtests.profile import load_profile
 from loadtests.route import route
 from loadtests.runner import run_load
-from loadtests.sources import MARK
+from loadtests.sources import MARK, client_addresses
 from loadtests.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,9 +46,9 @@ def prefixes(host) -> str:
 
 def test_smoke_is_met_and_leaves_nothing(host, load, store):
     """Also after a run that was killed: its addresses are taken over and go away."""
-    device = route(host.address)["dev"]
-    network = host.address.rsplit(".", 2)[0]
-    stale = ["ip", "route", "replace", "local", f"{network}.255.0/24", "dev", device]
+    with client_addresses(host.target(), host.address, 1) as (first,):
+        users = ipaddress.ip_network(f"{first}/24", strict=False)
+    stale = ["ip", "route", "replace", "local", str(users), "dev", route(host.address)["dev"]]
     subprocess.run([*stale, "proto", MARK], check=True)
     host.exec(f": > {LOG}")
 
@@ -60,7 +61,7 @@ def test_smoke_is_met_and_leaves_nothing(host, load, store):
     assert not run.server.missing
     assert {one.name for one in run.server.series} >= {"cpu", "nginx_requests", "cache_hits"}
     _, seen = host.exec(f"cut -d' ' -f1 {LOG} | sort -u")
-    assert len([one for one in seen.split() if one.startswith(network)]) >= 20
+    assert len([one for one in seen.split() if ipaddress.ip_address(one) in users]) == 20
     assert prefixes(host) == ""
     assert store.load("latest") == run
 
