@@ -5,7 +5,7 @@ PY := .venv/bin/python
 CONNECT_INFRA := .venv/bin/connect-infra
 TARGET ?= lab
 
-.PHONY: help verify test proofs lint setup system browser venv engine lab bench drills kills docs requirements clean
+.PHONY: help verify test proofs load lint setup system browser venv engine lab bench drills kills docs requirements clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -19,6 +19,10 @@ test: setup browser engine lint ## the project's own tests, lab tests included
 
 proofs: setup browser engine ## the tests that take minutes each
 	$(PY) -m pytest tests -m long --durations=25
+
+load: lab ## the documented load on a provisioned lab host: 10,000 users, 12 minutes
+	$(CONNECT_INFRA) apply --target lab --yes
+	$(CONNECT_INFRA) load run documented --target lab
 
 lint: venv ## ruff, mypy, shellcheck
 	.venv/bin/ruff check .
@@ -34,7 +38,7 @@ system: ## Debian packages that are missing here
 	PATH=$$PATH:/usr/sbin:/sbin; \
 	need docker.io dockerd; need debootstrap debootstrap; need openssh-server sshd; \
 	need openssh-client ssh-keygen; need iproute2 ip; need shellcheck shellcheck; \
-	need npm npm; \
+	need npm npm; need nghttp2-client h2load; \
 	if [ -n "$$missing" ]; then \
 	  echo "Installing from Debian:$$missing"; \
 	  apt-get update -qq; \
