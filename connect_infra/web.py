@@ -112,9 +112,7 @@ class Site:
 
     def context(self, protocol: str = "http/1.1") -> ssl.SSLContext:
         """A client that checks chain and name, and asks for `protocol` (ALPN)."""
-        context = ssl.create_default_context(
-            cafile=str(self.authority) if self.authority else None
-        )
+        context = ssl.create_default_context(cafile=str(self.authority) if self.authority else None)
         context.set_alpn_protocols([protocol])
         return context
 

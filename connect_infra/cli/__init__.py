@@ -5,11 +5,18 @@ import sys
 import typer
 from rich.console import Console
 
+from connect_infra.cli.condition import health
 from connect_infra.cli.controls import controls
+from connect_infra.cli.coverage import coverage
 from connect_infra.cli.doctor import doctor
+from connect_infra.cli.drift import drift
 from connect_infra.cli.drill import app as drill
 from connect_infra.cli.lab import app as lab
+from connect_infra.cli.load import app as load
+from connect_infra.cli.operations import backup, deploy, restore, rollback
 from connect_infra.cli.plan import apply, plan
+from connect_infra.cli.release import app as release
+from connect_infra.cli.report import report
 from connect_infra.cli.verify import verify
 from connect_infra.errors import ConnectInfraError
 
@@ -23,10 +30,20 @@ app = typer.Typer(
 )
 app.add_typer(lab, name="lab")
 app.add_typer(drill, name="drill")
+app.add_typer(load, name="load")
+app.add_typer(release, name="release")
 app.command("plan")(plan)
 app.command("apply")(apply)
 app.command("verify")(verify)
+app.command("deploy")(deploy)
+app.command("rollback")(rollback)
+app.command("backup")(backup)
+app.command("restore")(restore)
+app.command("health")(health)
 app.command("controls")(controls)
+app.command("report")(report)
+app.command("coverage")(coverage)
+app.command("drift")(drift)
 app.command("doctor")(doctor)
 
 USAGE_ERROR = 2

@@ -1,23 +1,18 @@
 """`connect-infra controls`: every documented control, and the specs that assert it."""
 
-import contextlib
-import io
 import json as json_format
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-import pytest
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from connect_infra import document
-from connect_infra.cli.verify import PROJECT
-from connect_infra.document import Expectation
-from connect_infra.errors import DocumentError
-from connect_infra.report.plugin import SPECS, control_of
+from connect_infra.document import Expectation, Topology
+from connect_infra.report.collection import collected
 from connect_infra.targets import load_inventory
 
 
@@ -30,35 +25,51 @@ def controls(
 ) -> None:
     """List every control: what is documented, what is expected, and which specs assert it.
 
+    With --target the controls of that target's topology, else those of both.
+
     Example: connect-infra controls --target lab --json
     """
     rows = [
-        _row(expectation, specs)
+        _row(expectation, topology, specs)
         for specs in [collected()]
-        for expectation in _expectations(target, inventory).values()
+        for topology, expectations in _expectations(target, inventory).items()
+        for expectation in expectations.values()
     ]
     if json:
         typer.echo(json_format.dumps(rows, indent=2, ensure_ascii=False))
         return
+    for topology in dict.fromkeys(row["topology"] for row in rows):
+        Console().print(_table(row for row in rows if row["topology"] == topology))
+
+
+def _table(rows: Iterable[dict[str, Any]]) -> Table:
     table = Table("control", "section", "expected", "erratum", "specs", box=None)
     for row in rows:
         shown = [row["id"], row["section"], row["expected"], row["erratum"] or ""]
         table.add_row(*(escape(text) for text in shown), str(len(row["specs"])))
-    Console().print(table)
+    return table
 
 
-def _expectations(target: str | None, inventory: Path | None) -> Mapping[str, Expectation]:
-    known = document.load()
+def _expectations(
+    target: str | None, inventory: Path | None
+) -> Mapping[Topology, Mapping[str, Expectation]]:
     if target is None:
-        return known.on("documented", None, lab=False)
+        return {
+            topology: document.load(topology).on("documented", None, lab=False)
+            for topology in get_args(Topology)
+        }
     chosen = load_inventory(inventory).target(target)
-    return known.on(chosen.sizing, chosen.memory, chosen.lab, chosen.domain)
+    known = document.load(chosen.topology)
+    return {chosen.topology: known.on(chosen.sizing, chosen.memory, chosen.lab, chosen.domain)}
 
 
-def _row(expectation: Expectation, specs: Mapping[str, list[str]]) -> dict[str, Any]:
+def _row(
+    expectation: Expectation, topology: Topology, specs: Mapping[str, list[str]]
+) -> dict[str, Any]:
     control = expectation.control
     return {
         "id": control.id,
+        "topology": topology,
         "document": control.document,
         "section": control.section,
         "documented": control.documented,
@@ -67,36 +78,3 @@ def _row(expectation: Expectation, specs: Mapping[str, list[str]]) -> dict[str, 
         "erratum": control.erratum,
         "specs": specs.get(control.id, []),
     }
-
-
-class _Collector:
-    """Takes the collected specs from pytest."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, list[str]] = {}
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note which control each collected spec asserts."""
-        for item in session.items:
-            control = control_of(item)
-            if control is not None:
-                self.names.setdefault(control, []).append(item.nodeid)
-
-
-def collected(*selection: str) -> Mapping[str, list[str]]:
-    """Return the test names of the specs by control id; DocumentError if they can't be read.
-
-    `selection` is pytest's own, such as "-m", "not intrusive".
-    """
-    collector, said = _Collector(), io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = pytest.main(["--collect-only", "-q", *selection, str(PROJECT / SPECS)], [collector])
-    if code != pytest.ExitCode.OK:
-        lines = said.getvalue().strip().splitlines() or ["nothing"]
-        raise DocumentError(
-            expected="specs that can be collected",
-            found=lines[-1],
-            where=str(PROJECT / SPECS),
-            remedy="run pytest --collect-only specs/",
-        )
-    return collector.names

@@ -9,10 +9,8 @@ import typer
 
 from connect_infra.errors import ConnectInfraError, InventoryError
 from connect_infra.report import results
+from connect_infra.report.collection import PROJECT
 from connect_infra.report.plugin import NOTHING_ASSERTED, SPECS, UNUSABLE
-
-PROJECT = Path(__file__).resolve().parents[2]
-"""The checkout: specs are part of it, and of no installed package."""
 
 
 def verify(
@@ -34,7 +32,7 @@ def verify(
     Example: connect-infra verify --target staging --json results.json
     """
     for path in (json, junit):
-        _refuse_unwritable(path)
+        refuse_unwritable(path)
     with tempfile.TemporaryDirectory(prefix="connect-infra-") as private:
         written = Path(private) / "results.json"
         options = {"--target": target, "--inventory": inventory, "--component": component}
@@ -55,8 +53,8 @@ def verify(
     raise typer.Exit(code if code in {0, NOTHING_ASSERTED, UNUSABLE} else NOTHING_ASSERTED)
 
 
-def _refuse_unwritable(path: Path | None) -> None:
-    """Say before the run, not after it, that its results would be lost."""
+def refuse_unwritable(path: Path | None) -> None:
+    """Say before the work, not after it, that its results would be lost; InventoryError."""
     if path is not None and not path.resolve().parent.is_dir():
         problem: ConnectInfraError = InventoryError(
             expected="a file in a directory that exists",

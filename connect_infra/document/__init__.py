@@ -10,6 +10,7 @@ from connect_infra.document.controls import (
     Document,
     Erratum,
     Expectation,
+    Topology,
 )
 from connect_infra.document.loading import load
 from connect_infra.document.memory_budget import MemorySizes
@@ -26,6 +27,7 @@ __all__ = [
     "MemorySizes",
     "Problem",
     "Sizing",
+    "Topology",
     "Value",
     "ValueType",
     "first_problem",

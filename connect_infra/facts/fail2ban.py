@@ -20,6 +20,7 @@ import json
 from fail2ban.client.csocket import CSocket
 from fail2ban.client.jailreader import JailReader
 from fail2ban.client.jailsreader import JailsReader
+from fail2ban.server.failregex import Regex
 
 server = CSocket("/var/run/fail2ban/fail2ban.sock")
 
@@ -38,7 +39,22 @@ def configured(name):
     reader = JailReader(name, basedir="/etc/fail2ban")
     reader.read()
     reader.getOptions()
-    return {key: str(value) for key, value in reader.options.items()}
+    return {key: str(value) for key, value in reader.options.items()}, wanted(reader)
+
+def wanted(reader):
+    # What the files would tell the server now.
+    told = {"failregex": [], "actions": {}, "logpath": []}
+    for command, _, key, *values in (each for each in reader.convert() if each[0] != "add"):
+        if key == "addfailregex":
+            regexes = values if command == "set" else values[0]
+            told["failregex"] += [Regex(regex).getRegex() for regex in regexes]
+        elif key == "addlogpath":
+            told["logpath"] += values[:1]
+        elif key == "action":
+            known = dict(pair for pair in values[1] if len(pair) == 2)
+            told["actions"][values[0]] = {
+                each: str(known[each]) for each in ("name", "port", "protocol") if each in known}
+    return told
 
 def look(name):
     look = {key: ask("get", name, key) for key in
@@ -47,7 +63,7 @@ def look(name):
     look["journal"] = status["Filter"].get("Journal matches")
     look["banned"] = [str(ip) for ip in status["Actions"]["Banned IP list"]]
     look["actions"] = {each: action(name, each) for each in ask("get", name, "actions")}
-    look["configured"] = configured(name)
+    look["configured"], look["wanted"] = configured(name)
     return look
 
 everything = JailsReader(basedir="/etc/fail2ban")
@@ -69,7 +85,8 @@ class Jail:
     """One running jail. Times are in seconds; `journal` is None where it reads log files.
 
     `actions`: by name, each with the ports and the chain's name that it bans with. `configured`:
-    the jail's options as fail2ban reads them from its files now.
+    the jail's options as fail2ban reads them from its files now; `wanted`: what it would make of
+    these files if it read them again.
     """
 
     bantime: int
@@ -82,6 +99,7 @@ class Jail:
     banned: tuple[str, ...]
     actions: Mapping[str, Mapping[str, str]]
     configured: Mapping[str, str]
+    wanted: "WantedJail"
 
     @property
     def reads(self) -> str:
@@ -92,6 +110,15 @@ class Jail:
     def ports(self) -> frozenset[str]:
         """The ports that its actions close for a banned address."""
         return frozenset(action.get("port", "") for action in self.actions.values())
+
+
+@dataclass(frozen=True)
+class WantedJail:
+    """What the files would make of a jail: regular expressions in full, log files, actions."""
+
+    failregex: tuple[str, ...]
+    logpath: tuple[str, ...]
+    actions: Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -145,4 +172,9 @@ def _jail(jail: Mapping[str, Any]) -> Jail:
         banned=tuple(jail["banned"]),
         actions=dict(jail["actions"]),
         configured=dict(jail["configured"]),
+        wanted=WantedJail(
+            failregex=tuple(jail["wanted"]["failregex"]),
+            logpath=tuple(jail["wanted"]["logpath"]),
+            actions=dict(jail["wanted"]["actions"]),
+        ),
     )

@@ -5,6 +5,7 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
+from connect_infra.document import Topology
 from connect_infra.errors import ObservationError
 from connect_infra.facts import (
     connect_service,
@@ -13,6 +14,7 @@ from connect_infra.facts import (
     fail2ban,
     host,
     layout,
+    logrotate,
     nginx,
     pgbackrest,
     pgbouncer,
@@ -27,7 +29,7 @@ from connect_infra.facts import (
 from connect_infra.facts.base import FactModule, Output
 from connect_infra.transport import Connection
 
-MODULES: tuple[FactModule, ...] = (
+NATIVE: tuple[FactModule, ...] = (
     host,
     units,
     layout,
@@ -36,6 +38,7 @@ MODULES: tuple[FactModule, ...] = (
     redis,
     pgbackrest,
     cron,
+    logrotate,
     sshd,
     ufw,
     fail2ban,
@@ -45,7 +48,12 @@ MODULES: tuple[FactModule, ...] = (
     env,
     prometheus,
 )
-"""Every subsystem that is looked at."""
+"""Every subsystem of a native host that is looked at."""
+
+CONTAINERS: tuple[FactModule, ...] = (host, sshd, ufw)
+"""Every subsystem of a Docker host that is looked at."""
+
+MODULES: Mapping[Topology, tuple[FactModule, ...]] = {"native": NATIVE, "containers": CONTAINERS}
 
 RawFacts = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """{module: {label: {code, stdout, stderr}}}, as the host sent it; it holds no secret."""
@@ -54,7 +62,7 @@ RawFacts = Mapping[str, Mapping[str, Mapping[str, Any]]]
 def gather(
     connection: Connection,
     secrets: Mapping[str, str],
-    modules: Sequence[FactModule] = MODULES,
+    modules: Sequence[FactModule] = NATIVE,
 ) -> RawFacts:
     """Run all modules' commands on the host, as root, in one round trip."""
     source = resources.files(__package__).joinpath("collector.py").read_text(encoding="utf-8")
@@ -126,6 +134,11 @@ class Facts:
     def cron(self) -> cron.CronFacts:
         """The jobs that cron runs."""
         return cron.parse(self.outputs(cron.NAME))
+
+    @cached_property
+    def logrotate(self) -> logrotate.LogrotateFacts:
+        """The logs that are rotated."""
+        return logrotate.parse(self.outputs(logrotate.NAME))
 
     @cached_property
     def sshd(self) -> sshd.SshdFacts:

@@ -1,8 +1,9 @@
 """What nginx runs with: its configuration as it loads it, and proof that it did load it.
 
 `nginx -T` reads the disk again, so it alone proves nothing about the running daemon. The age of the
-workers does: a reload starts new ones, so workers older than a file of the configuration have not
-seen that file.
+workers does: a reload starts new ones, so workers older than the last change of a file or of its
+directory have not seen it. It is the change time that counts: who puts a file back as it was, after
+nginx has loaded another, can set the time of writing but not that one.
 """
 
 import json
@@ -51,7 +52,8 @@ COMMANDS: Mapping[str, str] = {
     "configuration": "nginx -T",
     "version": "nginx -v 2>&1",
     "processes": f"python3 -c {shlex.quote(_PROCESSES)}",
-    "files": f"{_FILES} | xargs -d '\\n' stat -L -c '%.Y %n'",
+    "files": f"{{ {_FILES}; {_FILES} | sed 's#/[^/]*$##' | sort -u; }} | "
+    "xargs -d '\\n' stat -L -c '%.Z %n'",
 }
 
 _MARK = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
@@ -59,6 +61,7 @@ _VERSION = re.compile(r"nginx/(\d+(?:\.\d+)+)")
 _CHANGED = re.compile(r"(\d{1,12}\.\d{1,9}) (/.+)")
 # Start times come in clock ticks (10 ms), so a start may look this much too early.
 _TICK = 0.05
+_MASTER = "nginx: master process "
 
 Block = tuple["Directive", ...]
 
@@ -87,7 +90,7 @@ class Process:
 
 @dataclass(frozen=True)
 class NginxFacts:
-    """nginx as it is loaded. `files`: seconds of the epoch when each was last written."""
+    """nginx as it is loaded. `files`: seconds of the epoch when each was last changed."""
 
     main: Block
     version: str
@@ -103,8 +106,17 @@ class NginxFacts:
         return serving
 
     @property
+    def started_with(self) -> str:
+        """The master's command line; ObservationError when there is none, or several."""
+        masters = [p.title for p in self.processes if p.title.startswith(_MASTER)]
+        if len(masters) != 1:
+            found = f"{len(masters)} of them"
+            raise _unusable("one master process", found, "see systemctl status nginx on the host")
+        return masters[0].removeprefix(_MASTER)
+
+    @property
     def unloaded_files(self) -> tuple[str, ...]:
-        """Files of the configuration that were written after the oldest worker started."""
+        """Files and directories that were changed after the oldest worker started."""
         oldest = min(worker.started for worker in self.workers)
         return tuple(sorted(n for n, changed in self.files.items() if changed > oldest + _TICK))
 

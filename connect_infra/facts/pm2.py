@@ -17,6 +17,7 @@ from connect_infra.facts.env import JUDGE, Variable, decode, variables
 NAME = "pm2"
 
 HOME = "/home/connect/.pm2"
+FILE = "/opt/connect/shared/config/ecosystem.config.js"
 
 # The settings of document A (3.4), as PM2 keeps them, and what is needed to judge the processes.
 _KEPT = (
@@ -48,7 +49,18 @@ for item in json.loads(listed[listed.index("["):]):
         "cgroup": (status.parent / "cgroup").read_text(),
         "cwd": os.readlink(status.parent / "cwd"),
     }})
-print(json.dumps({{"daemon": daemon, "processes": processes, "cores": os.cpu_count()}}))
+read = "process.stdout.write(JSON.stringify(require(process.argv[1]).apps))"
+told = subprocess.run(["runuser", "-u", "connect", "--", *bare, "node", "-e", read, {FILE!r}],
+                      cwd="/", capture_output=True, text=True, timeout=20)
+try:
+    app = [app for app in json.loads(told.stdout) if app.get("name") == "connect"][0]
+    file = {{"settings": {{name: value for name, value in app.items() if name != "env"}},
+            "environment": judge(app["env"])}}
+except (ValueError, LookupError, AttributeError, TypeError):
+    said = [line for line in told.stderr.splitlines() if "Error" in line]
+    file = {{"error": (said or ["no application connect"])[0]}}
+print(json.dumps({{"daemon": daemon, "processes": processes, "cores": os.cpu_count(),
+                  "file": file}}))
 """
 
 COMMANDS: Mapping[str, str] = {
@@ -76,11 +88,15 @@ class Process:
 
 @dataclass(frozen=True)
 class Pm2Facts:
-    """PM2's daemon and its processes. `current`: the release that the symlink points to."""
+    """PM2's daemon and its processes. `current`: the release that the symlink points to.
+
+    `read_file` is what Node makes of the ecosystem file now.
+    """
 
     daemon: int
     cores: int
     processes: tuple[Process, ...]
+    read_file: Mapping[str, Any]
     version: str
     socket: str
     current: str
@@ -98,6 +114,28 @@ class Pm2Facts:
             )
         return found
 
+    @property
+    def file(self) -> "Ecosystem":
+        """The application in the ecosystem file; ObservationError when Node can't read it."""
+        try:
+            settings, told = self.read_file["settings"], self.read_file["environment"]
+            return Ecosystem(settings=dict(settings), environment=variables(told))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ObservationError(
+                expected="the application connect",
+                found=str(self.read_file.get("error", "nothing")),
+                where=FILE,
+                remedy="correct the file, or run connect-infra apply",
+            ) from None
+
+
+@dataclass(frozen=True)
+class Ecosystem:
+    """The application as its ecosystem file would start it."""
+
+    settings: Mapping[str, Any]
+    environment: Mapping[str, Variable]
+
 
 def parse(outputs: Mapping[str, Output]) -> Pm2Facts:
     """Facts from the commands' outputs; ObservationError when PM2 does not run or on junk."""
@@ -105,6 +143,7 @@ def parse(outputs: Mapping[str, Output]) -> Pm2Facts:
     try:
         processes = tuple(_process(item) for item in seen["processes"])
         daemon, cores = int(seen["daemon"]), int(seen["cores"])
+        read_file = dict(seen["file"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as problem:
         raise ObservationError(
             expected="PM2's list of processes",
@@ -116,6 +155,7 @@ def parse(outputs: Mapping[str, Output]) -> Pm2Facts:
         daemon=daemon,
         cores=cores,
         processes=processes,
+        read_file=read_file,
         version=outputs["version"].text("PM2's version").strip(),
         socket=outputs["socket"].text("the application's socket").strip(),
         current=outputs["current"].text("the current release").strip(),

@@ -13,6 +13,7 @@ from typing import Any
 
 from connect_infra.errors import ObservationError
 from connect_infra.facts.base import Output
+from connect_infra.facts.prometheus_questions import ASK
 
 NAME = "prometheus"
 
@@ -20,50 +21,10 @@ DASHBOARDS = "/opt/connect/monitoring/grafana-dashboards"
 DOCUMENTED_GROUP = "connect.rules"
 """The group that the document puts its alerts in (A 5.1); ours stand in another."""
 
-_ASK = """
-import concurrent.futures, glob, json, os, urllib.error, urllib.parse, urllib.request
-
-SERVER = "http://127.0.0.1:9090/api/v1/"
-
-def get(address):
-    try:
-        with urllib.request.urlopen(address, timeout=8) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as refusal:
-        return json.load(refusal)
-
-def ask(what, **parameters):
-    answer = get(SERVER + what + "?" + urllib.parse.urlencode(parameters))
-    return answer["data"] if answer["status"] == "success" else {"error": answer["error"]}
-
-def queries(dashboard):
-    for panel in dashboard["panels"]:
-        for target in panel["targets"]:
-            yield panel["title"], target["expr"]
-
-dashboards = {}
-for path in sorted(glob.glob(os.path.join("FOLDER", "*.json"))):
-    with open(path, encoding="utf-8") as file:
-        dashboards[path] = json.load(file)
-asked = {each for one in dashboards.values() for each in queries(one)}
-names = ["status/config", "status/buildinfo", "status/runtimeinfo", "targets", "rules",
-         "alertmanagers"]
-with concurrent.futures.ThreadPoolExecutor(4) as pool:
-    answers = dict(zip(names, pool.map(ask, names)))
-    results = pool.map(lambda each: ask("query", query=each[1]), sorted(asked))
-    found = {expr: len(answer.get("result", [])) if "error" not in answer else answer["error"]
-             for (_, expr), answer in zip(sorted(asked), results)}
-series = ask("query", query="count by (job) ({job!=''})")
-try:
-    alertmanager = get("http://127.0.0.1:9093/api/v2/status")
-except OSError as problem:
-    alertmanager = {"error": str(problem)}
-print(json.dumps({"answers": answers, "series": series, "found": found,
-                  "dashboards": dashboards, "alertmanager": alertmanager}))
-""".replace("FOLDER", DASHBOARDS)
+_PROGRAM = f"FOLDER = {DASHBOARDS!r}\n{ASK}"
 
 COMMANDS: Mapping[str, str] = {
-    "server": f"python3 -c {shlex.quote(_ASK)}",
+    "server": f"python3 -c {shlex.quote(_PROGRAM)}",
     "user": "getent passwd prometheus",
     "owners": "stat -c '%U %n' /etc/prometheus /var/lib/prometheus",
 }
@@ -98,6 +59,16 @@ class AlertRule:
 
 
 @dataclass(frozen=True)
+class WrittenAlert:
+    """One alerting rule as its file has it now; `lasts` as it is written (`30s`)."""
+
+    name: str
+    expr: str
+    lasts: str
+    severity: str
+
+
+@dataclass(frozen=True)
 class Panel:
     """One panel of a dashboard and how many series each of its queries returns, or its error."""
 
@@ -118,12 +89,15 @@ class Account:
 class PrometheusFacts:
     """The running Prometheus, what it scrapes and loads, and the dashboards on the host.
 
-    `config` is the configuration that the server itself reports. `alertmanagers` are those that it
-    sends to. `models` are the dashboards as they lie there, by title.
+    `config` is the configuration that the server itself reports, `file` what its file says now.
+    `alertmanagers` are those that it sends to. `models` are the dashboards as they lie there, by
+    title.
     """
 
     version: str
     config: Mapping[str, Any]
+    file: Mapping[str, Any]
+    rule_files: Mapping[str, Any]
     reloaded: bool
     targets: tuple[ScrapeTarget, ...]
     rules: tuple[AlertRule, ...]
@@ -148,6 +122,24 @@ class PrometheusFacts:
             if (rule.group, rule.name) == (DOCUMENTED_GROUP, name):
                 return rule
         raise _junk(f"an alert {name}", ", ".join(rule.name for rule in self.rules))
+
+    def written_job(self, name: str) -> Mapping[str, Any]:
+        """Return a job as the file has it; ObservationError when it has none."""
+        jobs: list[Mapping[str, Any]] = self.file.get("scrape_configs") or []
+        for job in jobs:
+            if job.get("job_name") == name:
+                return job
+        raise _junk(f"a job {name} in the file", ", ".join(str(j.get("job_name")) for j in jobs))
+
+    def written_alert(self, name: str) -> WrittenAlert:
+        """Return the documented group's rule as its file has it; ObservationError if none does."""
+        groups = [g for file in self.rule_files.values() for g in file.get("groups") or []]
+        rules = [r for g in groups if g.get("name") == DOCUMENTED_GROUP for r in g["rules"]]
+        for rule in rules:
+            if rule.get("alert") == name:
+                severity = (rule.get("labels") or {}).get("severity", "")
+                return WrittenAlert(name, rule["expr"], str(rule.get("for", "0s")), severity)
+        raise _junk(f"an alert {name} in the files", ", ".join(str(r.get("alert")) for r in rules))
 
 
 def bare(expression: str) -> str:
@@ -176,6 +168,8 @@ def _facts(
     return PrometheusFacts(
         version=answers["status/buildinfo"]["version"],
         config=_yaml(answers["status/config"]["yaml"]),
+        file=_yaml(everything["file"]),
+        rule_files={path: _yaml(text) for path, text in everything["rules"].items()},
         reloaded=answers["status/runtimeinfo"]["reloadConfigSuccess"] is True,
         targets=tuple(_target(target) for target in answers["targets"]["activeTargets"]),
         rules=tuple(

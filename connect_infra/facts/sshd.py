@@ -1,8 +1,9 @@
 """What sshd does for a login, and whether the running daemon has read its files.
 
 `sshd -T` reads the disk again, and a Match block can answer one user or address differently from
-another, so it is asked for several logins. Beside it stand the daemon's greeting, its process and
-the change times of the files: a daemon that loaded after the last change runs what they say.
+another, so it is asked for several logins, with the options that the daemon was started with: they
+win over the file. Beside it stand the daemon's greeting, its process and the change times of the
+files: a daemon that loaded after the last change runs what they say.
 """
 
 import re
@@ -28,9 +29,16 @@ with socket.create_connection(("127.0.0.1", 22), 5) as server:
     print(server.makefile("rb").readline(255).decode("ascii", "replace").strip())
 """
 
+# The daemon's title: `sshd: /usr/sbin/sshd -D -o Name=value [listener] 0 of 10-100 startups`.
+_STARTED = (
+    "options=$(tr '\\0' ' ' < /proc/$(cat /run/sshd.pid)/cmdline | "
+    "sed -n 's/^sshd: [^ ]*\\(.*\\) \\[listener\\].*/\\1/p' | sed 's/ -D\\b//') && "
+)
+
 COMMANDS: Mapping[str, str] = {
-    "effective": " && ".join(
-        f"echo '@@ {user} {address}' && sshd -T "
+    "effective": _STARTED
+    + " && ".join(
+        f"echo '@@ {user} {address}' && sshd -T $options "
         f"-C user={user},host={address},addr={address},laddr={address},lport=22"
         for user, address in LOGINS
     ),
@@ -38,7 +46,7 @@ COMMANDS: Mapping[str, str] = {
     # The daemon writes its PID file anew at every start and at every reload.
     "loaded": "stat -c '%.Y %n' /run/sshd.pid && cat /run/sshd.pid",
     "files": "find /etc/ssh -name 'sshd_config*' -type f -printf '%C@ %p\\n' "
-    "-o -path '/etc/ssh/sshd_config.d/*' -type f -printf '%C@ %p\\n'",
+    "-o -path '/etc/ssh/sshd_config.d*' -printf '%C@ %p\\n'",
 }
 
 _GREETED = re.compile(r"SSH-(\d\.\d+)-(\S+).*")

@@ -1,7 +1,8 @@
 """The firewall as ufw reports it and as the kernel has it loaded, for IPv4 and IPv6.
 
 ufw's own report is made from its files and from a look at the kernel; somebody who inserts a rule
-with iptables does not show in it. So the loaded rules are read as well.
+with iptables does not show in it. So the loaded rules are read as well, and what ufw's own chains
+will be when they are loaded again.
 """
 
 import re
@@ -18,6 +19,8 @@ COMMANDS: Mapping[str, str] = {
     "v4": "iptables-save -t filter",
     "v6": "ip6tables-save -t filter",
     "boot": "grep -E '^ENABLED=' /etc/ufw/ufw.conf",
+    "chains": "cat /etc/ufw/before.rules /etc/ufw/before6.rules /etc/ufw/after.rules "
+    "/etc/ufw/after6.rules",
 }
 
 _DEFAULT = re.compile(r"(\w+) \((incoming|outgoing|routed)\)")
@@ -26,7 +29,7 @@ _POLICY = re.compile(r":(\S+) (\S+) \[\d+:\d+\]")
 _OWN = re.compile(r"-A INPUT -j ufw6?-[a-z-]+")
 _BAN = re.compile(r"-A INPUT -p tcp -m multiport --dports \S+ -j f2b-\S+")
 _ACCEPT = re.compile(r"-A ufw6?-[a-z-]+-input (.*)-j ACCEPT")
-_USUAL = re.compile(r"-i lo |.*--ctstate RELATED,ESTABLISHED |.*-p (udp|icmp|ipv6-icmp) .*")
+_USUAL = re.compile(r"-i lo |.*--ctstate RELATED,ESTABLISHED |.*-p (udp|icmp|icmpv6|ipv6-icmp) .*")
 """What ufw's own chains accept before they come to the user's rules."""
 
 
@@ -79,13 +82,17 @@ class Loaded:
 
 @dataclass(frozen=True)
 class UfwFacts:
-    """ufw's report, the loaded tables by family ("v4", "v6"), and whether it starts at boot."""
+    """ufw's report, the loaded tables by family ("v4", "v6"), and whether it starts at boot.
+
+    `strangers_on_disk`: rules in the files of ufw's own chains that decide on new connections.
+    """
 
     active: bool
     defaults: Mapping[str, str]
     rules: tuple[Rule, ...]
     loaded: Mapping[str, Loaded]
     enabled_at_boot: bool
+    strangers_on_disk: tuple[str, ...]
 
     def family(self, v6: bool) -> tuple[str, ...]:
         """The rules of one family as the document writes them, in order."""
@@ -110,6 +117,11 @@ def parse(outputs: Mapping[str, Output]) -> UfwFacts:
         rules=_rules(status),
         loaded={family: _loaded(outputs[family].text("iptables-save")) for family in ("v4", "v6")},
         enabled_at_boot=outputs["boot"].text("/etc/ufw/ufw.conf").strip() == "ENABLED=yes",
+        strangers_on_disk=tuple(
+            line.strip()
+            for line in outputs["chains"].text("/etc/ufw/before.rules").splitlines()
+            if line.startswith("-A ") and _is_strange(line.strip())
+        ),
     )
 
 

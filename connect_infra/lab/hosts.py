@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from docker.models.networks import Network
 
-from connect_infra.document import Sizing
+from connect_infra.document import Sizing, Topology
 from connect_infra.document.values import GIB
 from connect_infra.errors import LabError
 from connect_infra.lab import engine, image
@@ -31,13 +31,26 @@ BOOT_LIMIT = 90
 SNAPSHOTS_KEPT = 3
 """How many snapshots a lab keeps; the oldest go first."""
 
+SECRETS: Mapping[Topology, str] = {
+    "native": "secrets.toml",
+    "containers": "secrets-containers.toml",
+}
+"""The files of a lab's secrets, in its directory."""
+
 LOOP_DEVICES = ["b 7:* rwm", "c 10:237 rwm"]
 """Loop devices and their control: drills put data on a disk image that they can cut off."""
 
 LABEL = "connect-infra.lab"
 HOST_LABEL = "connect-infra.host"
 SIZING_LABEL = "connect-infra.sizing"
+TOPOLOGY_LABEL = "connect-infra.topology"
 SNAPSHOTS = "connect-infra/snapshot-"
+
+HOST_OF: Mapping[Topology, str] = {"native": "main", "containers": "containers"}
+"""The name of a lab's first host of each topology: the targets lab and lab-containers."""
+
+ENGINE_DATA = "/var/lib/docker"
+"""Where a host's own engine keeps everything: a volume, for overlay2 can't lie on an overlay."""
 
 
 OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
@@ -120,18 +133,26 @@ class LabHost:
                 remedy="run: connect-infra lab down, then lab up again",
             )
 
+    @property
+    def topology(self) -> Topology:
+        """Whether it was booted for native services or as a Docker host."""
+        return (
+            "containers" if self.container.labels.get(TOPOLOGY_LABEL) == "containers" else "native"
+        )
+
     def target(self) -> Target:
         """The host as a target: over SSH as user connect, with the lab's key."""
         state = self.lab.state
         return Target(
             name=self.target_name,
+            topology=self.topology,
             host=self.address,
             key=state / "id_ed25519",
             known_hosts=self._known_hosts(),
             sizing=self.sizing,
             memory=MEMORY_BYTES,
             lab=True,
-            secrets=state / "secrets.toml",
+            secrets=state / SECRETS[self.topology],
             guards=Guards(intrusive=True, load=True, drills=True),
         )
 
@@ -240,9 +261,16 @@ class Lab:
 
     @engine.reported("lab up")
     def up(
-        self, name: str = "main", snapshot: str | None = None, sizing: Sizing = "scaled"
+        self,
+        name: str = "main",
+        snapshot: str | None = None,
+        sizing: Sizing = "scaled",
+        topology: Topology = "native",
     ) -> LabHost:
         """Return a booted host, the one that runs or a new one; killed half-way, run it again.
+
+        A host of topology containers is ready for a Docker engine of its own, and has the base
+        image as files, for that engine to build on.
 
         LabError for the documented sizes on a machine whose kernel refuses them, or when the host
         that runs has another sizing.
@@ -259,9 +287,11 @@ class Lab:
                 host = None
             if host is None:
                 self.progress(f"booting host {name}")
-                host = self._boot(name, base, sizing)
+                host = self._boot(name, base, sizing, topology)
             host.require(sizing)
             host.booted()
+            if topology == "containers":
+                self._bring_base_image(host)
             self.publish()
         return host
 
@@ -356,7 +386,8 @@ class Lab:
             key.unlink(missing_ok=True)
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(key)]
             subprocess.run(command, check=True)
-        generate_secrets(self.state / "secrets.toml")
+        for topology, file in SECRETS.items():
+            generate_secrets(self.state / file, topology)
         if not self.client.networks.list(names=[f"^{self.network_name}$"]):
             self._create_network()
 
@@ -366,7 +397,16 @@ class Lab:
             self.network_name, driver="bridge", internal=True, labels={LABEL: self.id}
         )
 
-    def _boot(self, name: str, base: str, sizing: Sizing) -> LabHost:
+    def _bring_base_image(self, host: LabHost) -> None:
+        """Put the base image where the host's own engine can load it; there is no registry."""
+        if host.exec(f"test -e {image.ON_HOST}/manifest.json")[0] == 0:
+            return
+        self.progress(f"bringing the base image to host {host.name}")
+        host.exec(f"mkdir -p {image.ON_HOST}")
+        saved = self.client.images.get(image.tag()).save(named=True)
+        host.container.put_archive(image.ON_HOST, saved)
+
+    def _boot(self, name: str, base: str, sizing: Sizing, topology: Topology) -> LabHost:
         api = self.client.api
         cgroups = engine.cgroup_options(self.client)
         host_config = api.create_host_config(
@@ -388,7 +428,13 @@ class Lab:
             cgroups["command"],
             name=f"{self.network_name}-{name}",
             hostname=name,
-            labels={LABEL: self.id, HOST_LABEL: name, SIZING_LABEL: sizing},
+            labels={
+                LABEL: self.id,
+                HOST_LABEL: name,
+                SIZING_LABEL: sizing,
+                TOPOLOGY_LABEL: topology,
+            },
+            volumes=[ENGINE_DATA] if topology == "containers" else [],
             environment={"container": "docker"},
             host_config=host_config,
             networking_config={"EndpointsConfig": {self.network_name: aliases}},

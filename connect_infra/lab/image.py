@@ -26,6 +26,9 @@ from connect_infra.lab.engine import SYSTEM_PATH, Progress
 SUITE = "bookworm"
 REPOSITORY = "connect-infra/base"
 ARCHIVE = "/opt/connect-archive"
+ON_HOST = f"{ARCHIVE}/base-image"
+"""Where a Docker host of the lab finds this image, as `docker save` writes it."""
+
 WORK = "connect-infra-image"
 
 BUILD_BYTES = 3 * GIB // 2

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 from xml.etree import ElementTree
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -80,10 +81,8 @@ class Run:
 def load(path: Path) -> Run:
     """Read a run that `to_json` wrote; raises ObservationError when it is not one."""
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        controls = tuple(Result(**each) for each in data.pop("controls"))
-        return Run(controls=controls, **data)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
+        return TypeAdapter(Run).validate_json(path.read_bytes())
+    except (OSError, ValueError) as problem:
         raise ObservationError(
             expected="results of a verification",
             found=f"{type(problem).__name__}",

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from connect_infra.targets import Target
 from connect_infra.transport.base import Completed, Connection
+from connect_infra.transport.relay import Channel
 
-__all__ = ["Completed", "Connection", "connect", "implementation"]
+__all__ = ["Channel", "Completed", "Connection", "connect", "implementation"]
 
 
 def connect(target: Target) -> Connection:

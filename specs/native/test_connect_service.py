@@ -39,6 +39,11 @@ def test_systemd_gives_it(control, facts, found):
     assert control.expected in facts.connect_service.environment, "the process has another one"
 
 
+@pytest.mark.controls("connect.service.EnvironmentFile")
+def test_the_process_has_read_the_file(control, facts, found):
+    assert found("NODE_ENV=production" in facts.connect_service.environment), "its values are not"
+
+
 @pytest.mark.controls(component="connect.service")
 def test_systemd_has_read_the_unit_on_disk(control, facts, found):
     assert found(facts.connect_service.properties["NeedDaemonReload"]) == "no"
@@ -80,7 +85,7 @@ def test_the_process_sees_its_own_part_of_home_only(control, facts, as_root, fou
 def test_the_process_has_a_tmp_of_its_own(control, facts, as_root, found):
     pid = facts.connect_service.properties["MainPID"]
     inodes = as_root(f"stat -c %d:%i /tmp /proc/{pid}/root/tmp").split()
-    assert len(set(found(inodes))) == 2
+    assert len(set(found(inodes))) == 2, "it shares the host's"
 
 
 @pytest.mark.controls("connect.service.Restart", "connect.service.WantedBy")

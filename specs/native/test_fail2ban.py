@@ -53,6 +53,12 @@ def test_the_jail_runs_with(control, facts, found):
     assert control.parse(str(found(value))) == control.value
 
 
+@pytest.mark.controls(component="fail2ban", where=of("enabled", *DEFAULTS))
+def test_the_files_would_bring_the_same_value_again(control, facts, found):
+    text = jail_of(control, facts).configured[option_of(control)]
+    assert control.parse(found(text)) == control.value, "jail.local has another value"
+
+
 @pytest.mark.controls(
     component="fail2ban", where=["DEFAULT.bantime", "DEFAULT.findtime", "DEFAULT.maxretry"]
 )
@@ -79,7 +85,7 @@ def test_jails_without_a_value_of_their_own_run_with_the_default(
 @pytest.mark.controls("fail2ban.DEFAULT.backend")
 def test_the_default_backend_is(control, facts, found):
     assert found(facts.fail2ban.defaults["backend"]) == control.value
-    assert facts.fail2ban.jail("sshd").reads == control.value
+    assert found(facts.fail2ban.jail("sshd").reads) == control.value, "a jail without its own"
 
 
 @pytest.mark.controls(component="fail2ban", where=of("filter"))
@@ -89,15 +95,27 @@ def test_the_jail_has_the_filter(control, facts, found):
     assert jail.failregex, "the filter matches nothing"
 
 
+@pytest.mark.controls(component="fail2ban", where=of("filter"))
+def test_the_jail_looks_for_what_the_filter_says(control, facts, found):
+    jail = jail_of(control, facts)
+    other = set(jail.failregex) ^ set(jail.wanted.failregex)
+    assert found(sorted(other)) == [], "the running jail and the filter differ"
+
+
 @pytest.mark.controls(component="fail2ban", where=of("port"))
 def test_a_ban_closes(control, facts, found):
-    assert found(jail_of(control, facts).ports) == {control.value}
+    jail = jail_of(control, facts)
+    written = {action.get("port", "") for action in jail.wanted.actions.values()}
+    assert found(jail.ports) == {control.value}
+    assert found(written) == {control.value}, "the files have another port"
 
 
 @pytest.mark.controls(component="fail2ban", where=of("action"))
 def test_a_ban_is_made_by(control, facts, found):
-    actions = jail_of(control, facts).actions
-    assert found([action_as_documented(*each) for each in actions.items()]) == [control.value]
+    jail = jail_of(control, facts)
+    for actions in (jail.actions, jail.wanted.actions):
+        made = [action_as_documented(*each) for each in actions.items()]
+        assert found(made) == [control.value]
 
 
 @pytest.mark.controls(component="fail2ban", where=of("logpath"))
@@ -105,8 +123,8 @@ def test_the_jail_reads(control, facts, found):
     name = control.key.partition(".")[0]
     jail = facts.fail2ban.jail(name)
     assert control.parse(found(jail.configured["logpath"])) == control.value
-    assert jail.reads == READS.get(name, "files")
+    assert found(jail.reads) == READS.get(name, "files")
     if jail.journal is None:
-        assert jail.logpath == (control.value,)
+        assert found(jail.logpath) == (control.value,), "the running jail reads another log"
     else:
         assert "_COMM=sshd" in found(" ".join(jail.journal))

@@ -57,6 +57,6 @@ def test_no_panel_lies_on_another(control, facts, found):
         for x in range(place["x"], place["x"] + place["w"])
         for y in range(place["y"], place["y"] + place["h"])
     ]
-    assert found(len(cells)) == len(set(cells))
+    assert found(len(cells)) == len(set(cells)), "it lies on another"
     assert max(x for x, _ in cells) < COLUMNS
     assert len({panel["id"] for panel in panels}) == len(panels)

@@ -40,6 +40,11 @@ def test_the_running_workers_have_read_it(control, facts, found):
     assert late == (), "nginx runs with older files than those on disk: reload it"
 
 
+@pytest.mark.controls(component="nginx")
+def test_no_option_names_another_file(control, facts, found):
+    assert " -c " not in f" {found(facts.nginx.started_with)} ", "nginx was started by hand"
+
+
 @pytest.mark.controls("nginx.user")
 def test_the_workers_are_its_processes(control, facts, found):
     assert found({worker.user for worker in facts.nginx.workers}) == {control.expected}
@@ -53,7 +58,7 @@ def test_there_is_a_worker_a_processor(control, facts, found):
 @pytest.mark.controls("nginx.pid")
 def test_systemd_knows_the_master_by_its_pid_file(control, facts, found):
     masters = [one.pid for one in facts.nginx.processes if one.title.startswith("nginx: master")]
-    assert found(masters) == [facts.units["nginx.service"].pid]
+    assert found(masters) == [facts.units["nginx.service"].pid], "it is not the one master"
 
 
 @pytest.mark.controls("nginx.events.worker_connections")

@@ -30,6 +30,24 @@ def test_every_process_runs_with(control, facts, found):
         assert control.parse(found(shown(process.settings[name]))) == control.value
 
 
+@pytest.mark.controls(component="pm2", where=lambda control: not is_variable(control))
+def test_the_file_would_bring_the_same_value_again(control, facts, found):
+    settings = facts.pm2.file.settings
+    assert control.key in settings, "the ecosystem file does not set it"
+    text = found(shown(settings[control.key]))
+    assert control.parse(text) == control.value, "the ecosystem file has another value"
+
+
+@pytest.mark.controls(component="pm2", where=is_variable)
+def test_the_file_would_bring_the_same_variable_again(control, facts, found):
+    variable = facts.pm2.file.environment.get(control.key.removeprefix("env."))
+    assert variable is not None, "the ecosystem file does not set it"
+    if control.control.type == "secret":
+        assert found(variable.verdict) == "set", "the files have another value"
+    else:
+        assert control.parse(found(variable.shown)) == control.value, "the files have another value"
+
+
 @pytest.mark.controls("pm2.script")
 def test_every_process_runs_the_current_releases_script(control, facts, found):
     for process in facts.pm2.connect:

@@ -19,6 +19,25 @@ def is_target(control):
     return control.key.endswith("].target")
 
 
+def is_elsewhere(control):
+    return not is_target(control) and control.key not in {"version", "user"}
+
+
+def written(control, prometheus):
+    """What the file says of a control that is no target."""
+    file, key = prometheus.file, control.key
+    if key.startswith("global."):
+        return file["global"].get(key.removeprefix("global."))
+    if key == "rule_files":
+        return " ".join(file["rule_files"])
+    if key == "alerting.alertmanagers":
+        configs = [
+            each for one in file["alerting"]["alertmanagers"] for each in one["static_configs"]
+        ]
+        return " ".join(target for config in configs for target in config["targets"])
+    return prometheus.written_job(job_of(control)).get("metrics_path")
+
+
 def release(text):
     return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
 
@@ -41,6 +60,18 @@ def test_no_job_is_scraped_at_another_interval(control, facts, found):
 def test_the_job_scrapes(control, facts, found):
     job = job_of(control)
     assert control.value in found([target.address for target in facts.prometheus.job(job)])
+
+
+@pytest.mark.controls(component="prometheus", where=is_target)
+def test_the_file_would_bring_the_same_target_again(control, facts, found):
+    configs = facts.prometheus.written_job(job_of(control))["static_configs"]
+    targets = [target for config in configs for target in config["targets"]]
+    assert control.value in found(targets), "prometheus.yml has another target"
+
+
+@pytest.mark.controls(component="prometheus", where=is_elsewhere)
+def test_the_file_would_bring_the_same_value_again(control, facts, found):
+    assert found(written(control, facts.prometheus)) == control.expected, "the file has another"
 
 
 @pytest.mark.controls(component="prometheus", where=is_target)

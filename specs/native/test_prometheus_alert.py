@@ -33,6 +33,18 @@ def test_the_alert_is_as_severe_as(control, facts, found):
     assert found(alert_of(control, facts).severity) == control.value
 
 
+@pytest.mark.controls(component="prometheus-alert")
+def test_the_file_would_bring_the_same_alert_again(control, facts, found):
+    name, _, what = control.key.rpartition(".")
+    alert = facts.prometheus.written_alert(name)
+    if what == "expr":
+        same = bare(found(alert.expr)) == bare(control.expected)
+    else:
+        text = alert.lasts if what == "for" else alert.severity
+        same = control.parse(found(text)) == control.value
+    assert same, "the rules' file has another value"
+
+
 @pytest.mark.controls("prometheus.alert.DatabaseDown.expr")
 def test_a_database_that_is_down_behind_its_exporter_is_seen_too(control, facts, found):
     rules = [rule.expr for rule in facts.prometheus.rules if rule.name == "DatabaseDown"]

@@ -71,6 +71,11 @@ def test_nobody_lets_packets_past_ufw(control, facts, family, found):
     assert found(facts.ufw.loaded[family].strangers) == ()
 
 
+@pytest.mark.controls("ufw.default-deny-incoming")
+def test_nobody_will_let_packets_past_ufw_after_the_next_start(control, facts, found):
+    assert found(facts.ufw.strangers_on_disk) == ()
+
+
 @pytest.mark.controls("ufw.reset")
 def test_there_are_the_documented_rules_and_no_other(control, facts, expectations, found):
     documented = documented_rules(expectations)

@@ -1,14 +1,14 @@
 """Lab hosts for the tests: a bare one, and one that is provisioned, kept as a snapshot."""
 
-import hashlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from connect_infra.lab import Lab
-from provisioning import provision
+from provisioning.snapshot import provisioned
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = Path(os.environ.get("CONNECT_INFRA_TESTS_STATE", ROOT / "build" / "tests-lab"))
@@ -32,26 +32,10 @@ def bare_host(lab) -> Iterator:
     host.remove()
 
 
-def snapshot_key() -> str:
-    """What decides how a provisioned host looks: documents, provisioning, the lab itself."""
-    digest = hashlib.sha256()
-    for folder in ("connect_infra/document", "connect_infra/lab", "provisioning"):
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 @pytest.fixture(scope="session")
 def snapshot(lab) -> str:
     """The image of a host that was provisioned from bare over SSH."""
-    key = snapshot_key()
-    kept = lab.find_snapshot(key)
-    if kept is not None:
-        return kept
-    host = lab.up("seed")
-    provision(host.target(), print)
-    return lab.snapshot(host, key)
+    return provisioned(lab, print)
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +44,32 @@ def host(lab, snapshot) -> Iterator:
     booted = lab.up("main", snapshot)
     yield booted
     booted.remove()
+
+
+@pytest.fixture(scope="module")
+def attacker(lab) -> Iterator:
+    """A second host on the lab's network, bare, removed after the module."""
+    booted = lab.up("attacker")
+    yield booted
+    booted.remove()
+
+
+@pytest.fixture(scope="module")
+def rule_tests(host) -> Callable[[Sequence[dict], str], str]:
+    """Run unit tests of Prometheus' rules on the host: what promtool says, "" if they hold.
+
+    `rules` are the files to test, as a pattern on the host.
+    """
+
+    def run(tests: Sequence[dict], rules: str) -> str:
+        _, files = host.exec(f"ls {rules}")
+        content = json.dumps({
+            "rule_files": files.split(), "evaluation_interval": "15s", "tests": list(tests),
+        })  # fmt: skip
+        path = "/tmp/rule-tests.json"
+        code, said = host.exec(
+            f"cat > {path} <<'END'\n{content}\nEND\npromtool test rules {path} 2>&1"
+        )
+        return "" if code == 0 and "SUCCESS" in said else said
+
+    return run

@@ -1,0 +1,41 @@
+"""`connect-infra coverage`: every row of the documents, and what stands behind it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from connect_infra import document
+from connect_infra.cli.proofs import drills_by_control, load_by_control
+from connect_infra.report import coverage as report
+from connect_infra.report.collection import collected
+from provisioning.traces import provisioned
+
+
+def coverage(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    drift: Annotated[
+        Path | None, typer.Option(help="The report of a drift run (connect-infra drift --json).")
+    ] = None,
+) -> None:
+    """List every documented statement: provisioned, asserted, drift verdict, errata, drills, load.
+
+    What is not covered stands first. Exit code 0 when all is covered, 1 when not.
+
+    Example: connect-infra coverage --drift build/drift.json
+    """
+    evidence = report.Evidence(
+        provisioned=provisioned(),
+        looking=collected("-m", "not intrusive"),
+        everything=collected(),
+        drift=None if drift is None else report.drift_verdicts(drift),
+        drills=drills_by_control(),
+        load=load_by_control(),
+    )
+    rows = report.rows(document.load(), evidence)
+    if json:
+        typer.echo(report.to_json(rows), nl=False)
+    else:
+        report.show(rows, Console(soft_wrap=True, highlight=False))
+    raise typer.Exit(0 if all(row.covered for row in rows) else 1)
