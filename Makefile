@@ -4,15 +4,18 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 CONNECT_INFRA := .venv/bin/connect-infra
 TARGET ?= lab
+# native (document A) or containers (document S)
+TOPOLOGY ?= native
+LAB := $(if $(filter containers,$(TOPOLOGY)),lab-containers,lab)
 
 .PHONY: help verify test proofs load lint setup system browser venv engine lab bench drills kills docs requirements clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
-verify: lab ## from a bare machine to a verified lab host
-	$(CONNECT_INFRA) apply --target lab --yes
-	$(CONNECT_INFRA) verify --target lab
+verify: lab ## from a bare machine to a verified lab host (TOPOLOGY=native or containers)
+	$(CONNECT_INFRA) apply --target $(LAB) --yes
+	$(CONNECT_INFRA) verify --target $(LAB)
 
 test: setup browser engine lint ## the project's own tests, lab tests included
 	$(PY) -m pytest tests -m "not long" --durations=25
@@ -66,7 +69,7 @@ engine: setup ## a Docker engine: the one that answers, else our own
 	$(CONNECT_INFRA) lab engine
 
 lab: engine ## one bare lab host
-	$(CONNECT_INFRA) lab up
+	$(CONNECT_INFRA) lab up --topology $(TOPOLOGY)
 
 bench: lab ## the benchmark beside its peers; writes docs/benchmarks.md
 	$(PY) -m benchmarks
