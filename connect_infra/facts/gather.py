@@ -19,6 +19,7 @@ from connect_infra.facts import (
     layout,
     logrotate,
     nginx,
+    operations,
     patroni,
     pgbackrest,
     pgbouncer,
@@ -43,6 +44,7 @@ NATIVE: tuple[FactModule, ...] = (
     pgbackrest,
     cron,
     logrotate,
+    operations,
     sshd,
     ufw,
     fail2ban,
@@ -143,6 +145,11 @@ class Facts:
     def logrotate(self) -> logrotate.LogrotateFacts:
         """The logs that are rotated."""
         return logrotate.parse(self.outputs(logrotate.NAME))
+
+    @cached_property
+    def operations(self) -> operations.OperationsFacts:
+        """The operational scripts and the system's backups."""
+        return operations.parse(self.outputs(operations.NAME))
 
     @cached_property
     def sshd(self) -> sshd.SshdFacts:
