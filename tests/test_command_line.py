@@ -11,6 +11,7 @@ RECORDED = Path(__file__).parent / "report" / "data"
 
 COMMANDS = (
     ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"], ["report"],
+    ["load", "run"], ["load", "compare"], ["load", "list"],
     ["lab", "up"], ["lab", "down"], ["lab", "status"], ["lab", "reset"], ["lab", "shell"],
 )  # fmt: skip
 

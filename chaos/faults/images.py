@@ -75,6 +75,7 @@ if test -e {IMAGES}/{number}.copied; then
   rm -f {IMAGES}/{number}.copied
 fi
 rm -rf {old} {fresh} {image} {IMAGES}/{number}
+rmdir {IMAGES} 2>/dev/null || true
 systemctl unmask --runtime --quiet {unit} || true
 systemctl reset-failed {unit} 2>/dev/null || true
 systemctl start {unit}
