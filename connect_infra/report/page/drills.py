@@ -11,10 +11,10 @@ from typing import Literal
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
-from connect_infra.report import svg
-from connect_infra.report.parts import Part, Verdict
-from connect_infra.report.svg import Moment, Series, Slot, State
-from connect_infra.report.words import duration, grouped, listed, plural, with_unit
+from connect_infra.report.page import svg
+from connect_infra.report.page.parts import Part, Verdict
+from connect_infra.report.page.svg import Moment, Series, Slot, State
+from connect_infra.report.page.words import duration, grouped, listed, plural, with_unit
 
 DrillVerdict = Literal["not_restored", "missed", "unknown", "met"]
 """The worst first."""
