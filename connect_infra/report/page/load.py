@@ -200,7 +200,7 @@ class LoadRun(_Data):
     generator: Generator
     server: Server
     histogram: str
-    """All good answers in microseconds, as HdrHistogram encodes them; empty where there were none."""
+    """All good answers in microseconds, as HdrHistogram encodes them; empty without any."""
     comparison: Comparison | None
 
     @field_validator("histogram")
