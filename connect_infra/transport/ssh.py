@@ -1,4 +1,4 @@
-"""SSH by fabric and paramiko: one connection, strict host keys, time limits on everything."""
+"""SSH by paramiko: one connection, strict host keys, time limits on everything."""
 
 import logging
 import shlex
@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import fabric
 import paramiko
 from paramiko.hostkeys import InvalidHostKey
 
@@ -53,23 +52,11 @@ class SshConnection(Connection):
         super().__init__(name, root=target.user == "root")
         self._target = target
         self._known_hosts = target.known_hosts or Path.home() / ".ssh" / "known_hosts"
-        self._fabric = fabric.Connection(
-            target.host,
-            user=target.user,
-            port=target.port,
-            config=fabric.Config(overrides={"load_ssh_configs": False}, lazy=True),
-            connect_timeout=CONNECT_LIMIT,
-            connect_kwargs={
-                "pkey": self._key(),
-                "look_for_keys": False,
-                "allow_agent": False,
-                "banner_timeout": CONNECT_LIMIT,
-                "auth_timeout": CONNECT_LIMIT,
-            },
-        )
+        self._client = paramiko.SSHClient()
         self._opening = threading.Lock()  # paramiko keeps the last refusal for all threads
+        key = self._key()
         self._load_host_keys()
-        self._login()
+        self._login(key)
 
     def _key(self) -> paramiko.PKey:
         path = self._target.key
@@ -86,16 +73,25 @@ class SshConnection(Connection):
             ) from None
 
     def _load_host_keys(self) -> None:
-        client = self._fabric.client
-        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        self._client.set_missing_host_key_policy(paramiko.RejectPolicy())
         try:
-            client.load_host_keys(str(self._known_hosts))
+            self._client.load_host_keys(str(self._known_hosts))
         except (OSError, ValueError, InvalidHostKey) as problem:
             raise self._wrong_host_key(str(problem)) from None
 
-    def _login(self) -> None:
+    def _login(self, key: paramiko.PKey) -> None:
         try:
-            self._fabric.open()
+            self._client.connect(
+                self._target.host,
+                port=self._target.port,
+                username=self._target.user,
+                pkey=key,
+                look_for_keys=False,
+                allow_agent=False,
+                timeout=CONNECT_LIMIT,
+                banner_timeout=CONNECT_LIMIT,
+                auth_timeout=CONNECT_LIMIT,
+            )
         except paramiko.BadHostKeyException as problem:
             found = f"another key ({problem.key.get_name()} {problem.key.fingerprint})"
             raise self._wrong_host_key(found) from None
@@ -110,8 +106,9 @@ class SshConnection(Connection):
                 where=self.name,
                 remedy="check host and port in the inventory, and that the host is up",
             ) from None
-        self._fabric.transport.set_keepalive(KEEPALIVE)
-        self._fabric.transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._transport = self._client.get_transport()
+        self._transport.set_keepalive(KEEPALIVE)
+        self._transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _wrong_host_key(self, found: str) -> HostKeyMismatch:
         return HostKeyMismatch(
@@ -172,14 +169,14 @@ class SshConnection(Connection):
 
     def close(self) -> None:
         """End the connection."""
-        self._fabric.close()
+        self._client.close()
 
     def _session(self) -> Any:
         deadline = time.monotonic() + SESSION_PATIENCE
         while True:
             try:
                 with self._opening:
-                    return self._fabric.transport.open_session(WINDOW, timeout=CONNECT_LIMIT)
+                    return self._transport.open_session(WINDOW, timeout=CONNECT_LIMIT)
             except paramiko.ChannelException as problem:
                 if time.monotonic() > deadline:
                     raise self._no_session(problem.text) from None
@@ -196,7 +193,7 @@ class SshConnection(Connection):
         )
 
     def _without_exit_code(self) -> TransportError:
-        if not self._fabric.transport.is_active():
+        if not self._transport.is_active():
             return self._lost(EOFError("the connection ended before the command"))
         return CommandFailed(
             expected="the command to end with an exit code",

@@ -196,7 +196,7 @@ def test_a_command_ended_by_a_signal_has_no_exit_code(sshd):
 
 def test_streams_work_where_forwarding_is_forbidden(sshd, server):
     with connect(sshd.target) as connection:
-        transport = connection._fabric.transport
+        transport = connection._transport
         with pytest.raises(paramiko.ChannelException, match="prohibited"):
             transport.open_channel(
                 "direct-tcpip", ("127.0.0.1", server.port), ("127.0.0.1", 0), timeout=5
