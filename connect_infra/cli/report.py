@@ -12,14 +12,15 @@ from connect_infra.report import html, inputs
 
 def report(
     files: Annotated[
-        list[Path], typer.Argument(help="JSON that verify, load, drill or drift wrote.")
+        list[Path], typer.Argument(help="JSON of verify, drift, coverage, load, drill.")
     ],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
 ) -> None:
-    """Make one HTML page of results: the verdict on top, then what it rests on.
+    """Make one HTML page of results.
 
-    What a file holds is told by its content. The page needs no network and may be sent as it is.
-    Exit code 0 when it was written, whatever its verdict; 2 when a file can't be read.
+    The verdict stands on top, then what it rests on. What a file holds is told by its content. The
+    page holds all it needs. Exit code 0 when it was written, whatever its verdict; 2 when a file
+    can't be read.
 
     Example: connect-infra report verify.json --out report.html
     """
