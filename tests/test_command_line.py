@@ -12,6 +12,7 @@ RECORDED = Path(__file__).parent / "report" / "data"
 COMMANDS = (
     ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"], ["report"],
     ["load", "run"], ["load", "compare"], ["load", "list"],
+    ["deploy"], ["rollback"], ["backup"], ["restore"], ["health"], ["release", "build"],
     ["lab", "up"], ["lab", "down"], ["lab", "status"], ["lab", "reset"], ["lab", "shell"],
 )  # fmt: skip
 
@@ -36,6 +37,30 @@ def test_an_unknown_target_is_one_line(command, code, tmp_path):
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     assert any("found the target 'nowhere'" in line for line in said)
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["health"], ["doctor"]], ids=" ".join)
+def test_an_operation_on_an_unknown_target_is_one_line(command, tmp_path):
+    done = run(*command, "--target", "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "found the target 'nowhere'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+PRODUCTION = """
+[targets.live]
+host = "203.0.113.10"
+key = "key"
+production = true
+"""
+
+
+@pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["restore"]], ids=" ".join)
+def test_in_production_the_name_is_asked_for_before_anything_is_sent(command, tmp_path):
+    (tmp_path / "connect-infra.toml").write_text(PRODUCTION)
+    done = run(*command, "--target", "live", "--yes", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Type its name to go on" in done.stderr
 
 
 def test_a_mistake_in_the_inventory_names_file_target_and_key(tmp_path):

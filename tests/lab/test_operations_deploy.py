@@ -1,5 +1,8 @@
 """Deployments and rollbacks on a provisioned host while clients ask all the time."""
 
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -8,7 +11,16 @@ from connect_infra import operations
 from connect_infra.errors import OperationError
 from connect_infra.lab.release import build_release
 from connect_infra.transport import connect
-from tests.lab.operations import current, leftovers, package, releases, script, sh, source
+from tests.lab.operations import (
+    current,
+    eventually,
+    leftovers,
+    package,
+    releases,
+    script,
+    sh,
+    source,
+)
 from tests.lab.steady import steady
 
 SCRIPTS = "/opt/connect/scripts"
@@ -256,6 +268,23 @@ def test_five_releases_are_kept_and_never_the_one_to_go_back_to_lost(host, befor
     assert oldest in releases(host)
     assert script(host, "rollback.sh")[0] == 0
     assert current(host) == oldest
+
+
+@long
+def test_whoever_leaves_finds_it_done_or_taken_back(host, before, tmp_path):
+    """Ctrl-C while the new release is tried."""
+    command = ["deploy", str(build_release(tmp_path, "left")), "--target", host.target_name]
+    program = "from connect_infra.cli import main; main()"
+    with subprocess.Popen([sys.executable, "-c", program, *command, "--yes"],
+                          stdout=subprocess.PIPE, text=True) as cli:  # fmt: skip
+        assert any("trial:" in line for line in cli.stdout)
+        cli.send_signal(signal.SIGINT)
+        assert cli.wait(30) != 0
+    assert eventually(lambda: host.exec(f"flock --nonblock {LOCK} true")[0] == 0, 60)
+    assert script(host, "health-check.sh")[0] == 0
+    if current(host) != before:
+        assert version(host) == "left"
+        assert script(host, "rollback.sh")[0] == 0
 
 
 @long

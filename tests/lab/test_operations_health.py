@@ -109,6 +109,17 @@ def test_a_part_that_can_not_serve_is_not_called_recovered(host):
     assert script(host, "service-recovery.sh", "mysql")[0] == 2
 
 
+@pytest.mark.parametrize(
+    "change", [f"touch {SCRIPTS}/x", f"mv {SCRIPTS} {SCRIPTS}-away", f"rm {SCRIPTS}/deploy.sh"]
+)
+def test_the_application_can_not_change_what_root_runs(host, change):
+    pid = sh(host, "pgrep -u connect -f '^node /opt/connect/current/' | head -n 1")
+    code, said = host.exec(f"nsenter -t {pid} -m runuser -u connect -- {change}")
+    assert code != 0
+    assert "Read-only file system" in said or "busy" in said or "Permission denied" in said
+    assert script(host, "deploy.sh", "--help")[0] == 0
+
+
 def test_maintenance_can_be_run_twice(host):
     logs = "/opt/connect/shared/logs"
     uploads = "/opt/connect/shared/uploads"
