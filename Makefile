@@ -5,7 +5,7 @@ PY := .venv/bin/python
 CONNECT_INFRA := .venv/bin/connect-infra
 TARGET ?= lab
 
-.PHONY: help verify test proofs lint setup system venv engine lab bench docs requirements clean
+.PHONY: help verify test proofs lint setup system venv engine lab bench drift docs requirements clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -58,6 +58,11 @@ lab: engine ## one bare lab host
 
 bench: lab ## the benchmark beside its peers; writes docs/benchmarks.md
 	$(PY) -m benchmarks
+
+drift: setup engine ## break every control on live lab hosts: each spec must notice
+	mkdir -p build
+	$(CONNECT_INFRA) drift --target lab --json build/drift.json
+	-$(CONNECT_INFRA) coverage --drift build/drift.json
 
 docs: venv ## pages that are generated from the data
 	$(PY) -m connect_infra.document.errata_page
