@@ -11,6 +11,7 @@ RECORDED = Path(__file__).parent / "report" / "data"
 
 COMMANDS = (
     ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"], ["report"],
+    ["drift"], ["coverage"],
     ["load", "run"], ["load", "compare"], ["load", "list"],
     ["deploy"], ["rollback"], ["backup"], ["restore"], ["health"], ["release", "build"],
     ["lab", "up"], ["lab", "down"], ["lab", "status"], ["lab", "reset"], ["lab", "shell"],
@@ -69,6 +70,21 @@ def test_a_mistake_in_the_inventory_names_file_target_and_key(tmp_path):
     assert done.returncode == 1
     for part in ("connect-infra.toml", "staging", "hots"):
         assert part in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("target", ["staging", "production", "lab-main"])
+def test_nothing_but_the_lab_is_broken(target, tmp_path):
+    done = run("drift", "--target", target, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"found '{target}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_drift_of_an_unknown_control_is_one_line(tmp_path):
+    done = run("drift", "--control", "redis-cache.timeot", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "found 'redis-cache.timeot'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
