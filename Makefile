@@ -8,7 +8,7 @@ TARGET ?= lab
 TOPOLOGY ?= native
 LAB := $(if $(filter containers,$(TOPOLOGY)),lab-containers,lab)
 
-.PHONY: help verify test proofs load lint setup system browser venv engine lab bench drills kills docs requirements clean
+.PHONY: help verify test proofs load drift lint setup system browser venv engine lab bench drills kills docs requirements clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -81,6 +81,11 @@ drills: lab ## every drill on a provisioned lab host: half an hour
 kills: lab ## PostgreSQL killed a hundred times under load
 	$(CONNECT_INFRA) apply --target lab --yes
 	$(CONNECT_INFRA) drill run postgres-killed-100-times --target lab
+
+drift: setup engine ## break every control on live lab hosts: each spec must notice
+	mkdir -p build
+	$(CONNECT_INFRA) drift --target lab --json build/drift.json
+	-$(CONNECT_INFRA) coverage --drift build/drift.json
 
 docs: venv ## pages that are generated from the data
 	$(PY) -m connect_infra.document.errata_page

@@ -11,7 +11,9 @@ RECORDED = Path(__file__).parent / "report" / "data"
 
 COMMANDS = (
     ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"], ["report"],
+    ["drift"], ["coverage"],
     ["load", "run"], ["load", "compare"], ["load", "list"],
+    ["deploy"], ["rollback"], ["backup"], ["restore"], ["health"], ["release", "build"],
     ["lab", "up"], ["lab", "down"], ["lab", "status"], ["lab", "reset"], ["lab", "shell"],
 )  # fmt: skip
 
@@ -38,12 +40,51 @@ def test_an_unknown_target_is_one_line(command, code, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["health"], ["doctor"]], ids=" ".join)
+def test_an_operation_on_an_unknown_target_is_one_line(command, tmp_path):
+    done = run(*command, "--target", "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "found the target 'nowhere'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+PRODUCTION = """
+[targets.live]
+host = "203.0.113.10"
+key = "key"
+production = true
+"""
+
+
+@pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["restore"]], ids=" ".join)
+def test_in_production_the_name_is_asked_for_before_anything_is_sent(command, tmp_path):
+    (tmp_path / "connect-infra.toml").write_text(PRODUCTION)
+    done = run(*command, "--target", "live", "--yes", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Type its name to go on" in done.stderr
+
+
 def test_a_mistake_in_the_inventory_names_file_target_and_key(tmp_path):
     (tmp_path / "connect-infra.toml").write_text('[targets.staging]\nhots = "staging.example"\n')
     done = run("plan", "--target", "staging", cwd=tmp_path)
     assert done.returncode == 1
     for part in ("connect-infra.toml", "staging", "hots"):
         assert part in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("target", ["staging", "production", "lab-main"])
+def test_nothing_but_the_lab_is_broken(target, tmp_path):
+    done = run("drift", "--target", target, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"found '{target}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_drift_of_an_unknown_control_is_one_line(tmp_path):
+    done = run("drift", "--control", "redis-cache.timeot", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "found 'redis-cache.timeot'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields
 
 from connect_infra.document import Expectation, load
 from connect_infra.targets import NAMES, Secrets, Target
+from connect_infra.targets.secrets import PASSWORDS
 from provisioning import native
 from provisioning.component import Component, Context
 from provisioning.native.layout import ROOT
@@ -27,7 +28,7 @@ OTHERWISE = {
     },
     **dict.fromkeys(
         (
-            *(f"env.{name}" for name in NAMES),
+            *(f"env.{name}" for name in NAMES if name not in PASSWORDS),
             *("env.file_mode", "env.JWT_SECRET_length", "env.ENCRYPTION_KEY_length"),
         ),
         ENVIRONMENT,
