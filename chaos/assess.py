@@ -7,11 +7,11 @@ from chaos.alerts import AlertWatch
 from chaos.checker import Findings
 from chaos.drills import Drill
 from chaos.journal import Journal, Status
-from chaos.objectives import Cycle, Evidence, judge, verdict
+from chaos.objectives import Cycle, Evidence, judge, verdict, verified
 from chaos.record import Story, alert_records, ledger_records, objective_records, stream_records
 from chaos.workload import Heard
 
-TELLING = ("aborted", "unrestored", "unread")
+TELLING = ("aborted", "failed", "unrestored", "unread")
 """Events that are reasons of the verdict."""
 
 
@@ -55,7 +55,7 @@ def assess(course: Course) -> Journal:
         events=story.events,
         objectives=objective_records(measured),
         streams=stream_records(course.streams, story.begun),
-        ledgers=ledger_records(course.findings, [cycle.verified for cycle in course.cycles]),
+        ledgers=ledger_records(course.findings, verified(course.cycles)),
         alerts=alert_records(course.alerts.seen, story.begun),
     )
 

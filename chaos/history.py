@@ -79,10 +79,18 @@ class Ledger:
 def read_history(path: Path) -> tuple[Operation, ...]:
     """The operations of a history file, in the order in which they were sent.
 
-    What has no completion is info. A last line that was cut off by a kill is left out; any other
-    line that can't be read is an ObservationError.
+    What has no completion is info. A last line that was cut off by a kill is left out; a file or
+    any other line that can't be read is an ObservationError.
     """
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except OSError as problem:
+        raise ObservationError(
+            expected="a history",
+            found=problem.strerror or str(problem),
+            where=str(path),
+            remedy="run the drill again",
+        ) from problem
     if lines and not lines[-1].endswith("\n"):
         lines.pop()
     operations: dict[int, Operation] = {}

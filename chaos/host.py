@@ -7,6 +7,9 @@ from connect_infra.errors import CommandFailed, TransportError
 from connect_infra.targets import Target
 from connect_infra.transport import Completed, Connection, connect
 
+LINES_SHOWN = 4
+"""How many of its last lines a failed command is quoted with."""
+
 
 class Host:
     """Runs scripts as root on a target; threads may share it.
@@ -39,10 +42,11 @@ class Host:
         """What a script prints; CommandFailed when it ends with anything but 0."""
         done = self.run(script, *arguments, timeout=timeout)
         if done.code != 0:
-            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            said = f"{done.stdout}\n{done.stderr}".split("\n")
+            said = [line.strip() for line in said if line.strip()][-LINES_SHOWN:]
             raise CommandFailed(
                 expected="a command to succeed",
-                found=said[-1][:300] if said else f"exit code {done.code} and no message",
+                found=" / ".join(said)[-400:] if said else f"exit code {done.code} and no message",
                 where=self.name,
                 remedy="look at the host's journal",
             )

@@ -51,7 +51,8 @@ class Cycle:
     """One fault: when it was begun, and when it was verified to have happened."""
 
     begun: float
-    verified: float
+    verified: float | None
+    """None: a procedure that was to change something and did not."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def measure(name: str, evidence: Evidence) -> Value:
     if name == "other_alerts":
         return _other_alerts(evidence)
     if name == "takes":
-        return max(one.verified - one.begun for one in evidence.cycles), "until it was verified"
+        return _takes(evidence)
     if kind in ("lost", "rpo", "refused"):
         return _of_findings(kind, evidence.findings.get(subject), evidence)
     interval, slots = evidence.streams[subject]
@@ -140,6 +141,20 @@ def measure(name: str, evidence: Evidence) -> Value:
     if kind == "downtime":
         return downtime(slots, interval), remark
     return max((one.seconds for one in outages(slots, interval)), default=0.0), remark
+
+
+def verified(cycles: Sequence[Cycle]) -> list[float]:
+    """When the faults were seen to have happened."""
+    return [cycle.verified for cycle in cycles if cycle.verified is not None]
+
+
+def _takes(evidence: Evidence) -> Value:
+    lengths = [
+        None if one.verified is None else one.verified - one.begun for one in evidence.cycles
+    ]
+    if None in lengths:
+        return float("inf"), "it was not done"
+    return max(one for one in lengths if one is not None), "until it was verified"
 
 
 def _rto(slots: Sequence[Slot], evidence: Evidence) -> Value:
@@ -165,7 +180,7 @@ def _of_findings(kind: str, found: Findings | None, evidence: Evidence) -> Value
         return float(len(found.lost)), f"of {found.acknowledged} acknowledged"
     if kind == "refused":
         return float(found.refused + found.unknown), f"of {found.attempted} attempted"
-    faults = [cycle.verified for cycle in evidence.cycles]
+    faults = verified(evidence.cycles)
     return found.rpo_seconds(faults), f"{len(found.lost)} of {found.acknowledged} lost"
 
 

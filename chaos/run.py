@@ -18,7 +18,7 @@ from chaos.record import Story
 from chaos.timeline import Slot, recovered_at
 from chaos.users import LIMIT
 from chaos.workload import Names, Workload
-from connect_infra.errors import ConnectInfraError
+from connect_infra.errors import CommandFailed, ConnectInfraError
 from connect_infra.targets import Target
 from connect_infra.web import Site
 
@@ -29,6 +29,9 @@ NOTICE = 2.0
 
 HAPPENED_WITHIN = 10.0
 """Seconds within which a fault must be seen on the host."""
+
+INJECT_LIMIT = 180.0
+"""Seconds that making a fault may take; a deployment is the slowest."""
 
 RESTORED_WITHIN = 60.0
 """Seconds after the healing within which the host must be in its steady state again."""
@@ -47,6 +50,10 @@ TICK = 0.2
 
 class Stopped(Exception):
     """Raised when a stop condition ends a drill before its time; the message says which."""
+
+
+class NotDone(Exception):
+    """Raised when a procedure (deploy, roll back) does not do what it is for: it has missed."""
 
 
 def run(target: Target, drill: Drill, home: Path, progress: Progress) -> Journal:
@@ -184,12 +191,17 @@ class _Run:
         after = after - {""} or {self.served}
         self.work.expect({self.served} | after)
         begun = time.monotonic()
-        for fault in self.faults:
-            self._make(fault)
+        try:
+            for fault in self.faults:
+                self._make(fault)
+        except NotDone as problem:
+            self.cycles.append(Cycle(begun, None))
+            self.story.tell("failed", str(problem))
+            return
         verified = time.monotonic()
         self.work.expect(after)
         self.cycles.append(Cycle(begun, verified))
-        self.story.tell("verified", f"the fault is there, {verified - begun:.2f} s after")
+        self.story.tell("verified", f"it is there, {verified - begun:.2f} s after")
 
     def _make(self, fault: Fault) -> None:
         if fault.machine:
@@ -198,9 +210,12 @@ class _Run:
             if machine.boot(self.host) == before:
                 raise Stopped("the fault did not happen: the host is in the same boot as before")
             return
-        self.host.answer(PRELUDE + fault.inject)
+        try:
+            self.host.answer(PRELUDE + fault.inject, timeout=INJECT_LIMIT)
+        except CommandFailed as problem:
+            raise (NotDone if fault.version else Stopped)(str(problem)) from problem
         if not self._soon(fault.happened, HAPPENED_WITHIN):
-            raise Stopped("the fault did not happen: it could not be seen on the host")
+            raise (NotDone if fault.version else Stopped)("it could not be seen on the host")
 
     def _mend(self) -> None:
         self.story.tell("recovery", "an operator begins to mend it")

@@ -15,6 +15,7 @@ CLUSTER = "postgresql@15-main.service"
 PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d connect -c"
 
 SERVED = f'test "$(cat /opt/connect/current/VERSION)" = {VERSION}'
+NOT_SERVED = f'test "$(cat /opt/connect/current/VERSION)" != {VERSION}'
 
 # The stand-in's own package under another version: a release that differs in nothing else.
 PACKAGE = f"""
@@ -30,13 +31,12 @@ DEPLOY = f"{SCRIPTS}/deploy.sh /var/lib/connect-infra/drill-release.tar.gz"
 
 GONE = f"""
 if {SERVED}; then {SCRIPTS}/rollback.sh; fi
+{NOT_SERVED}
 rm -f /var/lib/connect-infra/drill-release.tar.gz
 for release in /opt/connect/releases/*/; do
   if [ "$(cat "$release/VERSION" 2>/dev/null)" = {VERSION} ]; then rm -rf "$release"; fi
 done
 """
-
-NOT_SERVED = f'test "$(cat /opt/connect/current/VERSION)" != {VERSION}'
 
 
 def deploy(number: int) -> Fault:

@@ -68,3 +68,5 @@ def test_a_line_cut_off_at_the_end_is_left_out_and_junk_is_refused(tmp_path):
         path.write_text(whole + junk)
         with pytest.raises(ObservationError, match="line 2"):
             read_history(path)
+    with pytest.raises(ObservationError, match="No such file"):
+        read_history(tmp_path / "none")

@@ -155,3 +155,12 @@ def test_a_fault_that_did_not_happen_proves_nothing():
     found.cycles = []
     for name in ("rto_reads", "downtime_reads", "lost_writes", "other_alerts", "fires_X"):
         assert judged(name, 100, found).met is None
+
+
+def test_a_procedure_that_did_nothing_has_missed_its_time():
+    found = evidence()
+    assert judged("takes", 1, found).measured == 0.5
+    found.cycles = [Cycle(2.0, None)]
+    one = judged("takes", 1e9, found)
+    assert (one.measured, one.met) == (None, False)
+    assert "it was not done" in one.note

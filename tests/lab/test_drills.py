@@ -37,7 +37,7 @@ STEPS = (
     "preparing the host",
     "reads, writes and jobs",
     "fault:",
-    "the fault is there",
+    "it is there",
     "all is well",
 )
 
@@ -105,7 +105,7 @@ def test_no_two_drills_at_once(host):
 
 
 def test_a_killed_controller_leaves_a_healed_host(host, tmp_path):
-    kill_at("the fault is there", "cache-frozen", tmp_path)
+    kill_at("it is there", "cache-frozen", tmp_path)
     frozen = "sed 's/.*) //' /proc/$(systemctl show -p MainPID --value redis-cache)/stat"
     assert host.exec(frozen)[1].startswith("T")
     assert await_healed(host) < 20
@@ -125,7 +125,7 @@ def test_a_controller_may_be_killed_at_every_step(host, tmp_path, step):
 
 @pytest.mark.long
 def test_a_killed_watchdog_comes_back_and_heals(host, tmp_path):
-    kill_at("the fault is there", "cache-frozen", tmp_path)
+    kill_at("it is there", "cache-frozen", tmp_path)
     host.exec(f"systemctl kill -s KILL {watchdog.UNIT}")
     await_healed(host)
     assert_as_before(host)
@@ -133,7 +133,7 @@ def test_a_killed_watchdog_comes_back_and_heals(host, tmp_path):
 
 @pytest.mark.long
 def test_a_host_that_reboots_during_a_drill_heals_itself(host, tmp_path):
-    kill_at("the fault is there", "network-cut", tmp_path)
+    kill_at("it is there", "network-cut", tmp_path)
     host.reboot()
     await_healed(host)
     assert_as_before(host)

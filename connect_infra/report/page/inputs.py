@@ -10,16 +10,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from connect_infra.document import first_problem
 from connect_infra.errors import ObservationError
-from connect_infra.report.drift import DriftRun
-from connect_infra.report.drills import DrillRun
-from connect_infra.report.load import LoadRun
+from connect_infra.report.page.coverage import CoverageRun
+from connect_infra.report.page.drift import DriftRun
+from connect_infra.report.page.drills import DrillRun
+from connect_infra.report.page.load import LoadRun
 from connect_infra.report.results import Run
 
-Report: TypeAlias = Run | DriftRun | LoadRun | DrillRun
+Report: TypeAlias = Run | DriftRun | CoverageRun | LoadRun | DrillRun
 
 KIND_NAMES: Mapping[type[Report], str] = {
     Run: "verification",
     DriftRun: "drift run",
+    CoverageRun: "coverage",
     LoadRun: "load run",
     DrillRun: "drill run",
 }
@@ -27,6 +29,7 @@ KIND_NAMES: Mapping[type[Report], str] = {
 KEYS: Mapping[type[Report], frozenset[str]] = {
     Run: frozenset({"topology", "controls"}),
     DriftRun: frozenset({"controls"}),
+    CoverageRun: frozenset({"counts", "rows"}),
     LoadRun: frozenset({"profile", "windows"}),
     DrillRun: frozenset({"drills"}),
 }

@@ -6,22 +6,34 @@ else: whatever a host put into a value that it showed, it stays text.
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from connect_infra.document import Document
+from connect_infra import document
+from connect_infra.document import Topology
 from connect_infra.errors import ObservationError
-from connect_infra.report import drift, drills, load, parts, svg, verification, words
-from connect_infra.report.drift import DriftRun
-from connect_infra.report.drills import DrillRun
-from connect_infra.report.inputs import KIND_NAMES, Report
-from connect_infra.report.load import LoadRun
-from connect_infra.report.parts import Part
+from connect_infra.report.page import (
+    coverage,
+    drift,
+    drills,
+    load,
+    load_charts,
+    parts,
+    svg,
+    verification,
+    words,
+)
+from connect_infra.report.page.coverage import CoverageRun
+from connect_infra.report.page.drift import DriftRun
+from connect_infra.report.page.drills import DrillRun
+from connect_infra.report.page.inputs import KIND_NAMES, Report
+from connect_infra.report.page.load import LoadRun
+from connect_infra.report.page.parts import Part
 from connect_infra.report.results import Run
 
 SLOWEST = 10
@@ -30,6 +42,7 @@ SLOWEST = 10
 STATUSES = (
     *("fail", "error", "waived", "pass"),
     *("survived", "alarm", "void", "impossible", "killed", "quiet"),
+    *("open", "covered"),
     *("met", "missed", "invalid", "unknown", "not_restored"),
 )
 
@@ -48,44 +61,57 @@ class Section(NamedTuple):
     view: Mapping[str, object]
 
 
-def page(reports: Sequence[Report], document: Document, made: datetime) -> str:
+class Page(NamedTuple):
+    """The page and, for those who made it, what it says first."""
+
+    headline: str
+    text: str
+
+
+def page(reports: Sequence[Report], made: datetime) -> Page:
     """Return the page that shows the given results; `made` is when.
 
     Raises ObservationError for none, and for two of a kind that there can be only one of.
     """
-    run = _only(Run, reports)
-    drifts = _only(DriftRun, reports)
-    sections = []
-    if run:
-        sections.append(_verification(run, document, drifts))
-    if drifts:
-        sections.append(_drift(drifts, document))
-    loads = [report for report in reports if isinstance(report, LoadRun)]
-    sections += [_load(each, number) for number, each in enumerate(loads, 1)]
-    drill_runs = [report for report in reports if isinstance(report, DrillRun)]
-    if drill_runs:
-        sections.append(_drills(drill_runs))
+    sections = tuple(_sections(reports))
     if not sections:
         raise _mixed("results of something", "none")
     summed = [section.part for section in sections]
     style, script = _asset("report.css"), _asset("report.js")
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            sections=sections,
-            parts=summed,
-            verdict=parts.overall(summed),
-            headline=parts.headline(summed),
-            made=made.isoformat(timespec="seconds"),
-            style=style,
-            script=script,
-            policy=_policy(style, script),
-        )
+    headline = parts.headline(summed)
+    template = _environment().get_template("report.html.j2")
+    text = template.render(
+        sections=sections,
+        parts=summed,
+        verdict=parts.overall(summed),
+        headline=headline,
+        made=made.isoformat(timespec="seconds"),
+        style=style,
+        script=script,
+        policy=_policy(style, script),
     )
+    return Page(headline, text)
 
 
-_Kind = TypeVar("_Kind", Run, DriftRun)
+def _sections(reports: Sequence[Report]) -> Iterator[Section]:
+    """Yield the page's parts, in its order whatever the order of the files."""
+    run, drifts = _only(Run, reports), _only(DriftRun, reports)
+    covered = _only(CoverageRun, reports)
+    if run:
+        yield _verification(run, drifts)
+    if drifts:
+        yield _drift(drifts)
+    if covered:
+        yield _coverage(covered)
+    loads = [report for report in reports if isinstance(report, LoadRun)]
+    for number, (each, name) in enumerate(zip(loads, load.names(loads), strict=True), 1):
+        yield _load(each, name, number)
+    drill_runs = [report for report in reports if isinstance(report, DrillRun)]
+    if drill_runs:
+        yield _drills(drill_runs)
+
+
+_Kind = TypeVar("_Kind", Run, DriftRun, CoverageRun)
 
 
 def _only(kind: type[_Kind], reports: Sequence[Report]) -> _Kind | None:
@@ -102,8 +128,8 @@ def _mixed(expected: str, found: str) -> ObservationError:
     )
 
 
-def _verification(run: Run, document: Document, drifts: DriftRun | None) -> Section:
-    rows = verification.rows(run, document)
+def _verification(run: Run, drifts: DriftRun | None) -> Section:
+    rows = verification.rows(run, document.load(_topology(run)))
     view = {
         "run": run,
         "counts": verification.count(rows),
@@ -117,20 +143,41 @@ def _verification(run: Run, document: Document, drifts: DriftRun | None) -> Sect
     return Section("verification", verification.part(run), view)
 
 
-def _drift(run: DriftRun, document: Document) -> Section:
-    component_of = {control.id: control.component for control in document.controls.values()}
+def _topology(run: Run) -> Topology:
+    return "containers" if run.topology == "containers" else "native"
+
+
+def _drift(run: DriftRun) -> Section:
     view = {
         "run": run,
         "counts": run.counts,
         "wrong": drift.wrong(run),
-        "groups": drift.groups(run, component_of),
+        "groups": words.grouped(run.drifts, lambda each: _component_of(each.id)),
     }
     return Section("drift", drift.part(run), view)
 
 
-def _load(run: LoadRun, number: int) -> Section:
-    view = {"run": run, "charts": load.charts(run)}
-    return Section("load", load.part(run, f"load-{number}"), view)
+def _coverage(run: CoverageRun) -> Section:
+    view = {
+        "counts": coverage.counts(run),
+        "open": [row for row in run.rows if not row.covered],
+        "groups": words.grouped(run.rows, lambda row: _component_of(row.id)),
+    }
+    return Section("coverage", coverage.part(run), view)
+
+
+def _component_of(control: str) -> str:
+    """Return the component of a control of any topology, else what its id begins with."""
+    for topology in get_args(Topology):
+        known = document.load(topology).controls.get(control)
+        if known is not None:
+            return known.component
+    return control.partition(".")[0]
+
+
+def _load(run: LoadRun, name: str, number: int) -> Section:
+    view = {"run": run, "charts": load_charts.charts(run)}
+    return Section("load", load.part(run, name, f"load-{number}"), view)
 
 
 def _drills(runs: Sequence[DrillRun]) -> Section:
@@ -159,7 +206,7 @@ def _asset(name: str) -> Markup:
 
 @cache
 def _loader() -> PackageLoader:
-    return PackageLoader("connect_infra.report")
+    return PackageLoader("connect_infra.report.page")
 
 
 @cache

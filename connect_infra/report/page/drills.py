@@ -11,10 +11,10 @@ from typing import Literal
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
-from connect_infra.report import svg
-from connect_infra.report.parts import Part, Verdict
-from connect_infra.report.svg import Moment, Series, Slot, State
-from connect_infra.report.words import duration, listed, plural, with_unit
+from connect_infra.report.page import svg
+from connect_infra.report.page.parts import Part, Verdict
+from connect_infra.report.page.svg import Moment, Series, Slot, State
+from connect_infra.report.page.words import duration, grouped, listed, plural, with_unit
 
 DrillVerdict = Literal["not_restored", "missed", "unknown", "met"]
 """The worst first."""
@@ -175,10 +175,7 @@ class Shown:
 
 def shown(runs: Iterable[DrillRun]) -> tuple[Shown, ...]:
     """Return each drill's latest run, in the order in which the drills come."""
-    by_name: dict[str, list[Drill]] = {}
-    for run in runs:
-        for drill in run.drills:
-            by_name.setdefault(drill.drill, []).append(drill)
+    by_name = grouped((drill for run in runs for drill in run.drills), lambda one: one.drill)
     return tuple(_shown(sorted(same, key=lambda one: one.started)) for same in by_name.values())
 
 

@@ -1,7 +1,10 @@
-"""Numbers, times and lists as a person writes them."""
+"""Numbers, times and lists as a person reads them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
 
 
 def listed(names: Iterable[str]) -> str:
@@ -58,3 +61,13 @@ def with_unit(value: float, unit: str) -> str:
     if unit == "s":
         return duration(value)
     return f"{number(value)} {unit}".strip()
+
+
+def grouped(
+    items: Iterable[_Item], name_of: Callable[[_Item], str]
+) -> Mapping[str, Sequence[_Item]]:
+    """Put items under their names, in the order in which the names first come."""
+    found: dict[str, list[_Item]] = {}
+    for item in items:
+        found.setdefault(name_of(item), []).append(item)
+    return found

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from connect_infra.document import Control, Document, Erratum
 from connect_infra.report import messages
 from connect_infra.report.messages import WaiverNote
-from connect_infra.report.parts import Part
+from connect_infra.report.page.parts import Part
+from connect_infra.report.page.words import grouped, listed, plural
 from connect_infra.report.results import WORST_FIRST, Result, Run, Status
-from connect_infra.report.words import listed, plural
 
 UNKNOWN = "not in the documents"
 """Stands for the component of a control that this version's documents don't have."""
@@ -141,9 +141,7 @@ def count(rows: Iterable[Row]) -> Mapping[Status, int]:
 
 def components(rows: Iterable[Row]) -> tuple[Component, ...]:
     """Group rows by component, in the order in which they come."""
-    by_name: dict[str, list[Row]] = {}
-    for row in rows:
-        by_name.setdefault(row.component, []).append(row)
+    by_name = grouped(rows, lambda row: row.component)
     return tuple(Component(name, tuple(same)) for name, same in by_name.items())
 
 

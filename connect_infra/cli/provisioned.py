@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields
 
 from connect_infra.document import Expectation, load
 from connect_infra.targets import NAMES, Secrets, Target
+from connect_infra.targets.secrets import PASSWORDS
 from provisioning import native
 from provisioning.component import Component, Context
 from provisioning.native.layout import ROOT
@@ -12,6 +13,7 @@ ENVIRONMENT = f"{ROOT}/shared/config/.env.production"
 DASHBOARDS = f"{ROOT}/monitoring/grafana-dashboards"
 
 OTHERWISE = {
+    "layout.current": "current leads somewhere",
     "postgresql.role": "role connect",
     "postgresql.database": "database connect",
     "redis-cache.requirepass": "/etc/redis/redis-cache.conf",
@@ -27,7 +29,7 @@ OTHERWISE = {
     },
     **dict.fromkeys(
         (
-            *(f"env.{name}" for name in NAMES),
+            *(f"env.{name}" for name in NAMES if name not in PASSWORDS),
             *("env.file_mode", "env.JWT_SECRET_length", "env.ENCRYPTION_KEY_length"),
         ),
         ENVIRONMENT,

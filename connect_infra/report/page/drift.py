@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from connect_infra.report.parts import Part
-from connect_infra.report.words import listed, plural
+from connect_infra.report.page.parts import Part
+from connect_infra.report.page.words import listed, plural
 
 Verdict = Literal["survived", "alarm", "void", "killed", "impossible", "quiet"]
 """The worst first. alarm and quiet: what the specs made of a harmless change."""
@@ -38,11 +38,15 @@ class DriftRun(BaseModel):
     controls: tuple[Drifted, ...]
     harmless: tuple[Drifted, ...] = ()
     specs_never_red: tuple[str, ...] = ()
+    specs_spared: Mapping[str, str] = {}
+    """Specs that need not turn red, and why."""
     target: str = "lab"
     started: str = ""
     seconds: float | None = None
     hosts: int | None = None
     seed: int | None = None
+    ok: bool | None = None
+    """What the run itself says; None where it does not."""
 
     @property
     def drifts(self) -> tuple[Drifted, ...]:
@@ -69,15 +73,6 @@ def wrong(run: DriftRun) -> Sequence[Drifted]:
     return [each for verdict in BAD for each in run.drifts if each.verdict == verdict]
 
 
-def groups(run: DriftRun, component_of: Mapping[str, str]) -> Mapping[str, Sequence[Drifted]]:
-    """Group the drifts by component, those of unknown controls under what their ids begin with."""
-    found: dict[str, list[Drifted]] = {}
-    for each in run.drifts:
-        component = component_of.get(each.id) or each.id.partition(".")[0]
-        found.setdefault(component, []).append(each)
-    return found
-
-
 def part(run: DriftRun) -> Part:
     """Return what the drifts come to."""
     counts = run.counts
@@ -92,8 +87,11 @@ def part(run: DriftRun) -> Part:
     )
     said = {"survived": "went unnoticed", "alarm": "raised a false alarm", "void": "did not land"}
     bad = [f"{counts[verdict]:,} {said[verdict]}" for verdict in BAD if counts[verdict]]
-    if not killed:
-        return Part("drift", "drift", "bad", "No drift was noticed", detail)
+    if run.specs_never_red:
+        bad.append(f"{plural(len(run.specs_never_red), 'spec')} never turned red")
     if bad:
-        return Part("drift", "drift", "bad", f"Of the changes, {listed(bad)}", detail)
+        return Part("drift", "drift", "bad", f"Drift: {listed(bad)}", detail)
+    if not (killed if run.ok is None else run.ok):
+        headline = "Too little could be broken" if killed else "No drift was noticed"
+        return Part("drift", "drift", "bad", headline, detail)
     return Part("drift", "drift", "good", "Every drift was noticed", detail)
