@@ -109,7 +109,7 @@ def restore(
         if copy is not None:
             operations.copy_back(connection, copy, progress)
         if only != Part.SYSTEM:
-            operations.restore_database(connection, progress, to)
+            operations.restore_database(connection, progress, to, brought=copy is not None)
         if only != Part.DATABASE:
             operations.restore_system(connection, progress)
 

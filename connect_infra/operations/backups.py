@@ -17,6 +17,7 @@ exec tar --create --file - pgbackrest $newest
 
 UNPACK = """
 set -eu
+systemctl stop nginx connect pgbouncer postgresql@15-main
 tar --extract --file "$1" --directory "$2" --one-top-level=.arriving
 for part in pgbackrest system; do test -d "$2/.arriving/$part"; done
 if [ -e "$2/pgbackrest" ]; then mv "$2/pgbackrest" "$2/pgbackrest.replaced-$(date +%s)"; fi
@@ -25,7 +26,8 @@ install -d -m 700 "$2/system"
 mv "$2"/.arriving/system/*.tar.gz "$2/system/"
 rm -r "$2/.arriving"
 """
-"""The repository that was there is kept beside the new one: it may be the only one."""
+"""The server is stopped first: it would archive its own WAL into what was brought. The repository
+that was there is kept beside the new one: it may be the only one."""
 
 LIMIT = 3600.0
 """Seconds for unpacking a copy on the host."""
@@ -46,10 +48,15 @@ def verify_backups(connection: Connection, progress: Progress) -> None:
     must(connection, "verify-backup.sh", progress=progress)
 
 
-def restore_database(connection: Connection, progress: Progress, moment: str = "") -> None:
-    """Restore the database to the end of its WAL, or to a moment such as 2026-03-01 14:30+00."""
-    must(connection, "restore-database.sh", *(("--to", moment) if moment else ()),
-         progress=progress)  # fmt: skip
+def restore_database(
+    connection: Connection, progress: Progress, moment: str = "", *, brought: bool = False
+) -> None:
+    """Restore the database to the end of its WAL, or to a moment such as 2026-03-01 14:30+00.
+
+    `brought`: the backups are another host's, so the WAL on this one must not be replayed.
+    """
+    options = [*(["--to", moment] if moment else []), *(["--without-wal"] if brought else [])]
+    must(connection, "restore-database.sh", *options, progress=progress)
 
 
 def restore_system(connection: Connection, progress: Progress) -> None:
@@ -81,7 +88,7 @@ def copy_off(connection: Connection, file: Path, progress: Progress) -> None:
 
 
 def copy_back(connection: Connection, file: Path, progress: Progress) -> None:
-    """Bring what `copy_off` wrote onto a host, in the place of its own backups."""
+    """Bring what `copy_off` wrote onto a host, in the place of its own backups; it is down then."""
     with brought(connection, file, progress) as path:
         done = connection.run(UNPACK, path, HOME, sudo=True, timeout=LIMIT)
     if done.code != 0:

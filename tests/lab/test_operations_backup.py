@@ -192,7 +192,7 @@ def test_another_host_is_restored_from_a_copy(lab, snapshot, host, tmp_path):
     try:
         with connect(other.target()) as connection:
             operations.copy_back(connection, tmp_path / "copy.tar", print)
-            operations.restore_database(connection, print)
+            operations.restore_database(connection, print, brought=True)
             operations.restore_system(connection, print)
             health = operations.health(connection)
         assert sh(other, CONTENT) == sh(host, CONTENT)

@@ -4,12 +4,13 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: restore-database.sh [--to TIME] | --help
+Usage: restore-database.sh [--to TIME] [--without-wal] | --help
 Stops the application's access, saves WAL that is not archived yet, restores the newest fitting
 backup and replays WAL to its end, or to TIME. The old data directory is changed in place; its
 pg_wal is kept. nginx, application and pool come back afterwards. Run it as user connect (with
 sudo) or as root.
-  --to TIME  the state at this moment, such as '2026-03-01 14:30:00+00'; what came later is gone
+  --to TIME      the state at this moment, such as '2026-03-01 14:30:00+00'; what came later is gone
+  --without-wal  use the backups only: they were brought from another host
 Exit code: 0 restored and writable, 1 not, 2 wrong usage. Run it again after a failure.
 Example: /opt/connect/scripts/restore-database.sh --to '2026-03-01 14:30:00+00'
 TEXT
@@ -24,7 +25,10 @@ HERE=$(dirname "$(realpath "$0")")
 CONSUMERS=(nginx connect pgbouncer prometheus-postgres-exporter)
 
 save_wal() { # WAL that only this disk has: what was written since the last segment was archived
-  [ -d "$DATA/pg_wal" ] || return 0
+  if [ ! -d "$DATA/pg_wal" ] || [ -n "$without_wal" ]; then
+    systemctl stop "$DATABASE_UNIT"
+    return 0
+  fi
   if as_user postgres pg_isready --quiet; then
     # A transaction after every moment that can be asked for: recovery stops at one that is later.
     query "SELECT txid_current(), pg_switch_wal()" >/dev/null || true
@@ -84,20 +88,25 @@ writable() {
   answers f query "SELECT pg_is_in_recovery()"
 }
 
-moment=
-case "${1:-}" in
-  "") ;;
-  --help) usage; exit 0 ;;
-  --to)
-    if [ $# -ne 2 ] || ! moment=$(date --date="$2" '+%Y-%m-%d %H:%M:%S.%6N%:z'); then
-      usage >&2
-      exit 2
-    fi
-    [ "$(date --date="$2" +%s)" -le "$(date +%s)" ] || fail "$moment has not come yet; nothing was stopped"
-    ;;
-  *) usage >&2; exit 2 ;;
-esac
-as_root "$@"
+moment='' without_wal='' given=("$@")
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --help) usage; exit 0 ;;
+    --without-wal) without_wal=yes ;;
+    --to)
+      if [ -z "${2:-}" ] || ! moment=$(date --date="$2" '+%Y-%m-%d %H:%M:%S.%6N%:z'); then
+        usage >&2
+        exit 2
+      fi
+      shift
+      ;;
+    *) usage >&2; exit 2 ;;
+  esac
+  shift
+done
+[ -z "$moment" ] || [ "$(date --date="$moment" +%s)" -le "$(date +%s)" ] ||
+  fail "$moment has not come yet; nothing was stopped"
+as_root "${given[@]}"
 one_at_a_time
 trap '' PIPE
 
@@ -105,11 +114,11 @@ backrest info --output=json | jq --exit-status '.[0].status.code == 0' >/dev/nul
   fail "there is no backup to restore; nothing was stopped"
 say "stop: ${CONSUMERS[*]}"
 systemctl stop "${CONSUMERS[@]}" 2>/dev/null || true
-say "save: WAL that is not archived yet"
+say "save: ${without_wal:+no }WAL that is not archived yet"
 save_wal
 say "restore: the newest fitting backup${moment:+, to $moment}"
 restore
-give_back_wal
+[ -n "$without_wal" ] || give_back_wal
 say "start: the database replays WAL"
 systemctl start "$DATABASE_UNIT" || fail "the database does not start: $(last_words)"
 patiently 3600 writable || fail "the database stays in recovery: $(last_words)"
@@ -118,7 +127,7 @@ say "start: pgbouncer connect nginx"
 systemctl start pgbouncer "$UNIT" nginx
 systemctl start prometheus-postgres-exporter 2>/dev/null || true
 ! deployed "$(current_release)" || patiently 90 serves "$(current_release)" || fail "the application does not serve"
-archive_wal
+[ -n "$without_wal" ] || archive_wal
 if [ -d "$KEPT" ]; then # the last restore's, in case somebody asks; this one is complete
   rm --recursive --force "$KEPT.last"
   mv "$KEPT" "$KEPT.last"
