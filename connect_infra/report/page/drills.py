@@ -246,7 +246,6 @@ def part(drills: Sequence[Shown]) -> Part:
         "missed": "missed an objective",
         "unknown": "can't be judged",
     }
-    of = f"of {len(verdicts)}"
     bad = [f"{verdicts.count(kind)} {said}" for kind, said in words.items() if kind in verdicts]
     outage = max(each.drill.longest_outage for each in drills)
     lost = [each.drill.lost for each in drills]
