@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
+from connect_infra.errors import LoadError
 from loadtests.result import Change, Comparison, LoadRun
 
 ALPHA = 0.01
@@ -33,7 +34,18 @@ QUANTILES = ("p50", "p95", "p99")
 
 
 def compare(before: LoadRun, after: LoadRun) -> Comparison:
-    """Hold a run against an earlier one of the same profile."""
+    """Hold a run against an earlier one; LoadError when that was another load or another site."""
+    for name, old, new in (
+        ("profile", before.profile.name, after.profile.name),
+        ("target", before.target, after.target),
+    ):
+        if old != new:
+            raise LoadError(
+                expected=f"two runs of one {name}",
+                found=f"{old} and {new}",
+                where="load compare",
+                remedy="choose others: connect-infra load list",
+            )
     changes = [_percentile(name, before, after) for name in QUANTILES]
     changes += [_errors(before, after), _rate(before, after)]
     return Comparison(

@@ -26,25 +26,29 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
 )
-app.add_typer(lab, name="lab")
-app.add_typer(drill, name="drill")
-app.add_typer(load, name="load")
-app.add_typer(release, name="release")
-app.command("plan")(plan)
-app.command("apply")(apply)
-app.command("verify")(verify)
-app.command("deploy")(deploy)
-app.command("rollback")(rollback)
-app.command("backup")(backup)
-app.command("restore")(restore)
-app.command("health")(health)
-app.command("controls")(controls)
-app.command("report")(report)
-app.command("coverage")(coverage)
-app.command("drift")(drift)
-app.command("doctor")(doctor)
+
+COMPLY, OPERATE, PROVE, HERE = "A host as documented", "Operations", "Proofs", "This machine"
+"""The panels of the overview."""
+
+app.command(rich_help_panel=COMPLY)(plan)
+app.command(rich_help_panel=COMPLY)(apply)
+app.command(rich_help_panel=COMPLY)(verify)
+app.command(rich_help_panel=COMPLY)(controls)
+app.command(rich_help_panel=OPERATE)(deploy)
+app.command(rich_help_panel=OPERATE)(rollback)
+app.command(rich_help_panel=OPERATE)(backup)
+app.command(rich_help_panel=OPERATE)(restore)
+app.command(rich_help_panel=OPERATE)(health)
+app.command(rich_help_panel=PROVE)(drift)
+app.command(rich_help_panel=PROVE)(coverage)
+app.command(rich_help_panel=PROVE)(report)
+app.add_typer(load, name="load", rich_help_panel=PROVE)
+app.add_typer(drill, name="drill", rich_help_panel=PROVE)
+app.command(rich_help_panel=HERE)(doctor)
+app.add_typer(lab, name="lab", rich_help_panel=HERE)
+app.add_typer(release, name="release", rich_help_panel=HERE)
 
 USAGE_ERROR = 2
 """Exit code for a user's mistake and for what keeps a command from starting."""

@@ -10,10 +10,22 @@ from rich.table import Table
 
 from connect_infra import operations
 from connect_infra.cli.plan import InventoryFile, TargetName, refused
-from connect_infra.errors import ConnectInfraError
+from connect_infra.errors import ConnectInfraError, GuardError
 from connect_infra.operations import Check, Section
-from connect_infra.targets import load_inventory
+from connect_infra.targets import Target, load_inventory
 from connect_infra.transport import connect
+
+
+def native(target: Target) -> Target:
+    """The target, if it is one that these operations are for; GuardError otherwise."""
+    if target.topology != "native":
+        raise GuardError(
+            expected="a target with native services",
+            found=f"topology = {target.topology}",
+            where=f"target {target.name}",
+            remedy="choose another target",
+        )
+    return target
 
 
 def health(
@@ -28,7 +40,7 @@ def health(
     Example: connect-infra health --target lab
     """
     try:
-        with connect(load_inventory(inventory).target(target)) as connection:
+        with connect(native(load_inventory(inventory).target(target))) as connection:
             checks = operations.health(connection)
     except ConnectInfraError as problem:
         raise refused(problem) from problem
@@ -51,7 +63,7 @@ def _show_checks(checks: list[Check]) -> None:
 def show_diagnosis(name: str, as_json: bool, inventory: InventoryFile) -> None:
     """Print what is seen on a target; what could not be seen is an error of that section."""
     try:
-        with connect(load_inventory(inventory).target(name)) as connection:
+        with connect(native(load_inventory(inventory).target(name))) as connection:
             sections = operations.diagnose(connection)
     except ConnectInfraError as problem:
         raise refused(problem) from problem

@@ -23,7 +23,7 @@ def controls(
     ] = None,
     inventory: Annotated[Path | None, typer.Option(help="The inventory file.")] = None,
 ) -> None:
-    """List every control: what is documented, what is expected, and which specs assert it.
+    """List every documented statement, and the specs that assert it.
 
     With --target the controls of that target's topology, else those of both.
 
@@ -43,7 +43,9 @@ def controls(
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> Table:
-    table = Table("control", "section", "expected", "erratum", "specs", box=None)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("control", "section", "expected", "erratum", "specs"):
+        table.add_column(heading, overflow="fold")
     for row in rows:
         shown = [row["id"], row["section"], row["expected"], row["erratum"] or ""]
         table.add_row(*(escape(text) for text in shown), str(len(row["specs"])))

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from connect_infra import document
 from connect_infra.cli.proofs import drills_by_control, load_by_control
+from connect_infra.cli.provisioned import provisioned
 from connect_infra.report import coverage as report
 from connect_infra.report.collection import collected
-from provisioning.traces import provisioned
 
 
 def coverage(

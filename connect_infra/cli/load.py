@@ -13,7 +13,6 @@ from connect_infra.targets import load_inventory
 from loadtests.baseline import compare as compared
 from loadtests.profile import load_profile, names
 from loadtests.result import Comparison, LoadRun
-from loadtests.runner import run_load
 from loadtests.store import Store
 
 app = typer.Typer(help="The documented load: made, judged, kept, compared.", no_args_is_help=True)
@@ -56,6 +55,9 @@ def run(
 
     Example: connect-infra load run documented --target staging
     """
+    # Imported here because it takes longer than all other commands need.
+    from loadtests.runner import run_load
+
     chosen = load_profile(profile)
     if seconds is not None:
         chosen = chosen.for_seconds(seconds)

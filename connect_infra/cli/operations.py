@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from connect_infra import operations
+from connect_infra.cli.condition import native
 from connect_infra.cli.plan import InventoryFile, TargetName, agreed, refused
 from connect_infra.errors import ConnectInfraError
 from connect_infra.targets import load_inventory
@@ -119,7 +120,7 @@ def _changing(
 ) -> Iterator[tuple[Connection, Callable[[str], None]]]:
     """As `_working`, once somebody has agreed."""
     try:
-        target = load_inventory(inventory).target(name)
+        target = native(load_inventory(inventory).target(name))
         allowed = agreed(target, yes, f"{what} on {target.name}?")
     except ConnectInfraError as problem:
         raise refused(problem) from problem
@@ -142,7 +143,7 @@ def _working(
         console.print(f"{time.monotonic() - started:6.1f} s  {line}", markup=False)
 
     try:
-        with connect(load_inventory(inventory).target(name)) as connection:
+        with connect(native(load_inventory(inventory).target(name))) as connection:
             yield connection, progress
     except ConnectInfraError as problem:
         raise refused(problem) from problem

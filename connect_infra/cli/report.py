@@ -6,25 +6,25 @@ from typing import Annotated
 
 import typer
 
-from connect_infra import document
 from connect_infra.cli.verify import refuse_unwritable
-from connect_infra.report import html, inputs
+from connect_infra.report.page import html, inputs
 
 
 def report(
     files: Annotated[
-        list[Path], typer.Argument(help="JSON that verify, load, drill or drift wrote.")
+        list[Path], typer.Argument(help="JSON of verify, drift, coverage, load, drill.")
     ],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
 ) -> None:
-    """Make one HTML page of results: the verdict on top, then what it rests on.
+    """Make one HTML page of results.
 
-    What a file holds is told by its content. The page needs no network and may be sent as it is.
-    Exit code 0 when it was written, whatever its verdict; 2 when a file can't be read.
+    The verdict stands on top, then what it rests on. What a file holds is told by its content. The
+    page holds all it needs. Exit code 0 when it was written, whatever its verdict; 2 when a file
+    can't be read.
 
     Example: connect-infra report verify.json --out report.html
     """
     refuse_unwritable(out)
-    page = html.page([inputs.load(path) for path in files], document.load(), datetime.now(UTC))
-    out.write_text(page, encoding="utf-8")
-    typer.echo(f"{out}: {len(page.encode()) / 1024:.0f} KiB")
+    page = html.page([inputs.load(path) for path in files], datetime.now(UTC))
+    out.write_text(page.text, encoding="utf-8")
+    typer.echo(f"{out}: {page.headline}")

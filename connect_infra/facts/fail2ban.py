@@ -44,9 +44,13 @@ def configured(name):
 def wanted(reader):
     # What the files would tell the server now.
     told = {"failregex": [], "actions": {}, "logpath": []}
-    for command, _, key, *values in (each for each in reader.convert() if each[0] != "add"):
+    # A filter or log file that is missing is an answer too: it is not in what the server is told.
+    for command in reader.convert(allow_no_files=True):
+        if command[0] not in ("set", "multi-set"):
+            continue
+        key, values = command[2], command[3:]
         if key == "addfailregex":
-            regexes = values if command == "set" else values[0]
+            regexes = values if command[0] == "set" else values[0]
             told["failregex"] += [Regex(regex).getRegex() for regex in regexes]
         elif key == "addlogpath":
             told["logpath"] += values[:1]

@@ -8,14 +8,19 @@ from typing import Any
 from connect_infra.document import Topology
 from connect_infra.errors import ObservationError
 from connect_infra.facts import (
+    colours,
     connect_service,
     cron,
+    docker,
     env,
     fail2ban,
+    haproxy,
     host,
     layout,
     logrotate,
     nginx,
+    operations,
+    patroni,
     pgbackrest,
     pgbouncer,
     pm2,
@@ -39,6 +44,7 @@ NATIVE: tuple[FactModule, ...] = (
     pgbackrest,
     cron,
     logrotate,
+    operations,
     sshd,
     ufw,
     fail2ban,
@@ -50,7 +56,7 @@ NATIVE: tuple[FactModule, ...] = (
 )
 """Every subsystem of a native host that is looked at."""
 
-CONTAINERS: tuple[FactModule, ...] = (host, sshd, ufw)
+CONTAINERS: tuple[FactModule, ...] = (host, sshd, ufw, docker, haproxy, patroni, colours)
 """Every subsystem of a Docker host that is looked at."""
 
 MODULES: Mapping[Topology, tuple[FactModule, ...]] = {"native": NATIVE, "containers": CONTAINERS}
@@ -141,6 +147,11 @@ class Facts:
         return logrotate.parse(self.outputs(logrotate.NAME))
 
     @cached_property
+    def operations(self) -> operations.OperationsFacts:
+        """The operational scripts and the system's backups."""
+        return operations.parse(self.outputs(operations.NAME))
+
+    @cached_property
     def sshd(self) -> sshd.SshdFacts:
         """The running sshd."""
         return sshd.parse(self.outputs(sshd.NAME))
@@ -179,3 +190,23 @@ class Facts:
     def prometheus(self) -> prometheus.PrometheusFacts:
         """The running Prometheus, and the dashboards on the host."""
         return prometheus.parse(self.outputs(prometheus.NAME))
+
+    @cached_property
+    def docker(self) -> docker.DockerFacts:
+        """The host's Docker engine."""
+        return docker.parse(self.outputs(docker.NAME))
+
+    @cached_property
+    def haproxy(self) -> haproxy.HaproxyFacts:
+        """The front door of a Docker host."""
+        return haproxy.parse(self.outputs(haproxy.NAME))
+
+    @cached_property
+    def patroni(self) -> patroni.PatroniFacts:
+        """The database's nodes on a Docker host."""
+        return patroni.parse(self.outputs(patroni.NAME))
+
+    @cached_property
+    def colours(self) -> colours.ColoursFacts:
+        """Both colours of the application on a Docker host, and their Redis."""
+        return colours.parse(self.outputs(colours.NAME))

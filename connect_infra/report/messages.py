@@ -15,6 +15,8 @@ _WAIVER = re.compile(
     r" \(waived by (?P<owner>.+?) until (?P<expires>\d{4}-\d\d-\d\d): (?P<reason>.*)\)\Z", re.DOTALL
 )
 
+_ADVICE = re.compile(r" (?=\[E\d{2,3}: )")
+
 
 class WaiverNote(NamedTuple):
     """Who answers for a failed control, until the end of which day, and why."""
@@ -32,6 +34,12 @@ def difference(expected: str, found: str | None) -> str:
 def advice(errata: Iterable[Erratum]) -> str:
     """Return the part that names the errata of the control, and what to do about them."""
     return "".join(f" [{one.id}: {one.title}. {one.instead}]" for one in errata)
+
+
+def split_advice(message: str) -> tuple[str, tuple[str, ...]]:
+    """Return a message without its advice, and that, an erratum each; the last has what follows."""
+    words, *advices = _ADVICE.split(message)
+    return words, tuple(advices)
 
 
 def waived(note: WaiverNote) -> str:

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from connect_infra.errors import ObservationError
+from connect_infra.report import messages
 
 Status = Literal["pass", "fail", "error", "waived", "not_applicable"]
 
@@ -162,14 +163,21 @@ def summarise(run: Run, errata: Iterable[str], console: Console) -> None:
 
 
 def _list(run: Run, status: Status, console: Console) -> None:
-    """Group by message: twenty controls of a server that is down are one line."""
-    messages: dict[str, list[str]] = {}
+    """Group by what was said: twenty controls of a server that is down are one line.
+
+    Advice, which differs from control to control, stands below.
+    """
+    said: dict[str, tuple[list[str], dict[str, None]]] = {}
     for result in run.controls:
         if result.status == status:
-            messages.setdefault(result.message, []).append(result.id)
+            words, errata = messages.split_advice(result.message)
+            ids, advices = said.setdefault(words, ([], {}))
+            ids.append(result.id)
+            advices |= dict.fromkeys(errata)
     label = "n/a" if status == "not_applicable" else status.upper()
-    for message, ids in messages.items():
+    for words, (ids, advices) in said.items():
         names = escape(", ".join(ids))
-        console.print(
-            f"[{_COLOURS[status]}]{label:7}[/] [bold]{names}[/]  {escape(message)}", soft_wrap=True
-        )
+        line = f"[{_COLOURS[status]}]{label:7}[/] [bold]{names}[/]  {escape(words)}"
+        console.print(line, soft_wrap=True)
+        for advice in advices:
+            console.print(f"        [dim]{escape(advice)}[/]", soft_wrap=True)

@@ -1,7 +1,16 @@
 """What a Docker host must have (deployment strategy v1.0): one module a component, in order."""
 
 from provisioning.component import Component, Context, ordered
-from provisioning.containers import engine, firewall, images, layout, sshd, stack, ufw
+from provisioning.containers import (
+    engine,
+    firewall,
+    images,
+    layout,
+    scripts,
+    sshd,
+    stack,
+    ufw,
+)
 
 
 def components(ctx: Context) -> tuple[Component, ...]:
@@ -10,6 +19,7 @@ def components(ctx: Context) -> tuple[Component, ...]:
         (
             engine.component(ctx),
             layout.component(ctx),
+            scripts.component(ctx),
             sshd.component(ctx),
             ufw.component(ctx),
             firewall.component(),

@@ -109,7 +109,7 @@ docker exec connect_postgres psql -XAtq -U connect -c 'SELECT id FROM funding_pr
 MIGRATE = """
 for step in migrate seed; do
   compose run --rm -T --no-deps app1 \\
-    sh -c "MIGRATE_DATABASE_URL=\\$DATABASE_URL exec node $0.js" </dev/null >&2
+    sh -c "MIGRATE_DATABASE_URL=\\$DATABASE_URL exec node $step.js" </dev/null >&2
 done
 """
 

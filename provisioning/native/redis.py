@@ -57,7 +57,7 @@ FIRST = Unit("redis-server.service", enabled=False, running=False, masked=True)
 
 
 TAIL = "/usr/local/sbin/connect-redis-aof-tail"
-"""Runs before the queue: without it a power cut may leave a queue that does not start (E40)."""
+"""Runs before the queue: without it a power cut may leave a queue that does not start (E80)."""
 
 
 def cache(ctx: Context) -> Component:

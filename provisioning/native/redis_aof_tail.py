@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Cuts NUL bytes off the end of Redis' append-only files, before Redis reads them (erratum E40).
+"""Cuts NUL bytes off the end of Redis' append-only files, before Redis reads them (erratum E80).
 
 After a power cut a file may be longer than what was written to the disk; the rest reads as NULs,
 and Redis refuses such a file. What it writes always ends in a line feed, so that no data is lost.

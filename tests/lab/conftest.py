@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,35 @@ def attacker(lab) -> Iterator:
     booted = lab.up("attacker")
     yield booted
     booted.remove()
+
+
+@pytest.fixture(scope="session")
+def small_disk() -> Callable:
+    """A disk of 64 MB on a host, mounted at a path while the block runs.
+
+    An overlay over memory: node-exporter counts it as a disk, and filling it harms nobody.
+    """
+
+    @contextmanager
+    def mounted(host, path: str) -> Iterator[None]:
+        below = f"{path}.below"
+        code, said = host.exec(f"""
+set -e
+mkdir -p {path} {below}
+mount -t tmpfs -o size=64M tmpfs {below}
+cd {below}
+mkdir lower upper work
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay {path}
+cd /
+""")
+        assert code == 0, said
+        try:
+            yield
+        finally:
+            code, said = host.exec(f"umount {path} && umount {below} && rmdir {path} {below}")
+            assert code == 0, said
+
+    return mounted
 
 
 @pytest.fixture(scope="module")

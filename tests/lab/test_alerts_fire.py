@@ -29,7 +29,6 @@ done
 """Requests that wait for a table until somebody else is done with it, one after the other."""
 
 SMALL = "/srv/small"
-IMAGE = "/root/small.img"
 DEFAULTS = "/etc/default/prometheus-node-exporter"
 
 
@@ -105,30 +104,17 @@ def slow_answers(host):
 
 
 @contextmanager
-def full_root(host):
+def full_root(host, small_disk):
     """A small disk that is full and that node-exporter takes for the root: the machine's is not."""
-    sh(
-        host,
-        f"""
-test -e /dev/loop-control || mknod /dev/loop-control c 10 237
-loop=$(losetup -f)
-test -e "$loop" || mknod "$loop" b 7 "${{loop#/dev/loop}}"
-truncate -s 64M {IMAGE}
-mkfs.ext4 -q {IMAGE}
-mkdir -p {SMALL}
-mount -o loop {IMAGE} {SMALL}
-cp -p {DEFAULTS} /root/defaults.kept
-sed -i 's|^ARGS="|&--path.rootfs={SMALL} |' {DEFAULTS}
-systemctl restart prometheus-node-exporter
-""",
-    )
-    try:
-        assert not firing(host, "HighDiskUsage")
-        sh(host, f"head -c 55M /dev/zero > {SMALL}/full; sync")
-        yield
-    finally:
-        sh(host, f"cp -p /root/defaults.kept {DEFAULTS}; umount {SMALL}; rm {IMAGE};"
-                 "systemctl restart prometheus-node-exporter")  # fmt: skip
+    restart = "systemctl restart prometheus-node-exporter"
+    with small_disk(host, SMALL):
+        as_root = f's|^ARGS="|&--path.rootfs={SMALL} |'
+        sh(host, f"cp -p {DEFAULTS} /root/defaults.kept; sed -i '{as_root}' {DEFAULTS}; {restart}")
+        try:
+            sh(host, f"head -c 57M /dev/zero > {SMALL}/full")
+            yield
+        finally:
+            sh(host, f"cp -p /root/defaults.kept {DEFAULTS}; {restart}")
 
 
 def test_eleven_failed_scrapes(host):
@@ -138,9 +124,9 @@ def test_eleven_failed_scrapes(host):
     fires(host, "ScrapingFailure", since, 60)
 
 
-def test_slow_answers_and_a_full_disk(host):
+def test_slow_answers_and_a_full_disk(host, small_disk):
     since = now(host)
-    with slow_answers(host), full_root(host):
+    with slow_answers(host), full_root(host, small_disk):
         fires(host, "HighDiskUsage", since, 420)
         fires(host, "HighAPILatency", since, 420)
     healed = now(host)

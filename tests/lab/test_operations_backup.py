@@ -123,7 +123,7 @@ def test_old_system_backups_go_and_the_newest_stays(host):
 
 DAMAGES = {
     "a file of the repository": (
-        f"file=$(find {REPOSITORY}/backup -name '*.gz' -size +50k | sort | tail -n 1)\n"
+        f"file=$(find {REPOSITORY}/backup -path '*/pg_data/*' -size +50k | sort | tail -n 1)\n"
         "cp -a $file /root/kept; printf xxxx | dd of=$file bs=1 seek=2000 conv=notrunc status=none",
         "cp -a /root/kept $file",
         "the repository is damaged",

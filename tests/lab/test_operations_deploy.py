@@ -1,5 +1,8 @@
 """Deployments and rollbacks on a provisioned host while clients ask all the time."""
 
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -8,11 +11,21 @@ from connect_infra import operations
 from connect_infra.errors import OperationError
 from connect_infra.lab.release import build_release
 from connect_infra.transport import connect
-from tests.lab.operations import current, leftovers, package, releases, script, sh, source
+from tests.lab.operations import (
+    SCRIPTS,
+    STATE,
+    current,
+    eventually,
+    leftovers,
+    package,
+    releases,
+    script,
+    sh,
+    source,
+)
 from tests.lab.steady import steady
 
-SCRIPTS = "/opt/connect/scripts"
-LOCK = "/var/lib/connect-infra/releases/lock"
+LOCK = f"{STATE}/lock"
 
 long = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
@@ -256,6 +269,58 @@ def test_five_releases_are_kept_and_never_the_one_to_go_back_to_lost(host, befor
     assert oldest in releases(host)
     assert script(host, "rollback.sh")[0] == 0
     assert current(host) == oldest
+
+
+@pytest.fixture
+def new_host(host, before):
+    """As after the first apply: an empty release of 1970, PM2 without an application."""
+    sh(
+        host,
+        f"""
+        mv /opt/connect/releases /opt/connect/kept; mv {STATE}/history /root/history
+        install -d -o connect -g connect /opt/connect/releases/1970-01-01T00-00-00
+        ln -sfn releases/1970-01-01T00-00-00 /opt/connect/current
+        systemctl restart connect""",
+    )
+    yield host
+    sh(
+        host,
+        f"""
+        rm -r /opt/connect/releases; mv /opt/connect/kept /opt/connect/releases
+        ln -sfn releases/{before} /opt/connect/current; mv /root/history {STATE}/history
+        systemctl restart connect""",
+    )
+    assert eventually(lambda: script(host, "health-check.sh")[0] == 0)
+
+
+@long
+def test_a_new_host_gets_its_first_release(new_host, tmp_path):
+    broken = package(new_host, tmp_path, "broken", CRASHES)
+    code, said = script(new_host, "deploy.sh", broken)
+    assert code == 1, said
+    assert releases(new_host) == {"1970-01-01T00-00-00"}
+    code, said = script(new_host, "deploy.sh", package(new_host, tmp_path, "first"))
+    assert code == 0, said
+    assert version(new_host) == "first"
+    code, said = script(new_host, "rollback.sh")
+    assert (code, "there is nothing to go back to" in said) == (1, True)
+
+
+@long
+def test_whoever_leaves_finds_it_done_or_taken_back(host, before, tmp_path):
+    """Ctrl-C while the new release is tried."""
+    command = ["deploy", str(build_release(tmp_path, "left")), "--target", host.target_name]
+    program = "from connect_infra.cli import main; main()"
+    with subprocess.Popen([sys.executable, "-c", program, *command, "--yes"],
+                          stdout=subprocess.PIPE, text=True) as cli:  # fmt: skip
+        assert any("trial:" in line for line in cli.stdout)
+        cli.send_signal(signal.SIGINT)
+        assert cli.wait(30) != 0
+    assert eventually(lambda: host.exec(f"flock --nonblock {LOCK} true")[0] == 0, 60)
+    assert script(host, "health-check.sh")[0] == 0
+    if current(host) != before:
+        assert version(host) == "left"
+        assert script(host, "rollback.sh")[0] == 0
 
 
 @long

@@ -148,6 +148,12 @@ def test_results_are_kept_found_and_compared(tmp_path):
     assert not compare(second, first).regression
 
 
+def test_runs_of_two_targets_are_not_compared():
+    elsewhere = judged().model_copy(update={"target": "staging"})
+    with pytest.raises(LoadError, match="lab and staging"):
+        compare(judged(), elsewhere)
+
+
 def test_only_good_runs_are_a_baseline(tmp_path):
     store = Store(tmp_path)
     bad = judged(errors=1)

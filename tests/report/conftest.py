@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import websocket
 
-from connect_infra import document
-from connect_infra.report import html, inputs, results
+from connect_infra.report import results
+from connect_infra.report.page import html, inputs
 
 DATA = Path(__file__).parent / "data"
 
@@ -36,7 +36,7 @@ class Browser:
 
     def __init__(self, directory: Path) -> None:
         if shutil.which(PROGRAM) is None:
-            raise AssertionError(f"expected {PROGRAM} on the PATH, found none; run: make system")
+            raise AssertionError(f"expected {PROGRAM} on the PATH, found none; run: make browser")
         self._session: str | None = None
         self._socket: websocket.WebSocket | None = None
         self.requests: list[str] = []
@@ -167,7 +167,7 @@ def browser(tmp_path_factory):
 def _write(directory, *runs):
     made = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
     path = directory / "report.html"
-    path.write_text(html.page(runs, document.load(), made), encoding="utf-8")
+    path.write_text(html.page(runs, made).text, encoding="utf-8")
     return path
 
 
@@ -201,7 +201,7 @@ def page(broken, tmp_path_factory):
 @pytest.fixture(scope="session")
 def full_page(tmp_path_factory):
     """A page with results of every kind."""
-    files = ("verify_broken", "drift", "load", "drill_journal")
+    files = ("verify_broken", "drift", "coverage", "load", "drill_journal")
     runs = [inputs.load(DATA / f"{name}.json") for name in files]
     return _write(tmp_path_factory.mktemp("full"), *runs)
 

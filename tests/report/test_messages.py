@@ -44,3 +44,10 @@ def test_another_versions_message_is_left_as_it_is():
 def test_a_waiver_reads_as_a_sentence():
     note = WaiverNote("Kim", date(2026, 3, 31), "until the new pooler")
     assert messages.waived(note) == " (waived by Kim until 2026-03-31: until the new pooler)"
+
+
+def test_advice_can_be_told_from_what_was_seen():
+    message = messages.difference("64MB", "1MB") + messages.advice([ERRATUM, ERRATUM])
+    advice = ("[E99: It does not. Add it.]",) * 2
+    assert messages.split_advice(message) == ("expected '64MB', found '1MB'", advice)
+    assert messages.split_advice("refused [EOF: nothing]") == ("refused [EOF: nothing]", ())

@@ -253,9 +253,11 @@ def test_of_a_docker_host(control, found):
 """
     (folder / "test_containers.py").write_text(spec)
     assert "containers.app1" not in by_id(run()[2])
+    generate_secrets(project / "secrets-docker.toml", "containers")
     with (project / "connect-infra.toml").open("a") as inventory:
         inventory.write(
-            '[targets.docker]\nway = "local"\ntopology = "containers"\nsecrets = "secrets.toml"\n'
+            '[targets.docker]\nway = "local"\ntopology = "containers"\n'
+            'secrets = "secrets-docker.toml"\n'
         )
     code, said, results = run(target="docker")
     assert code == 0, said

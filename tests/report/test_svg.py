@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connect_infra.report import svg
-from connect_infra.report.svg import Moment, Series, Slot
+from connect_infra.report.page import svg
+from connect_infra.report.page.svg import Moment, Series, Slot
 
 NUMBERS = st.floats(0, 1e12, allow_nan=False)
 HOSTILE = '</svg><script>alert("1")</script>'

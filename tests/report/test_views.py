@@ -2,17 +2,30 @@
 
 import dataclasses
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from connect_infra import document
 from connect_infra.errors import ObservationError
-from connect_infra.report import drift, drills, html, load, messages, parts, verification, words
-from connect_infra.report.drift import DriftRun
-from connect_infra.report.drills import DrillRun
-from connect_infra.report.load import LoadRun
-from connect_infra.report.parts import Part
+from connect_infra.report import messages
+from connect_infra.report.page import (
+    coverage,
+    drift,
+    drills,
+    html,
+    inputs,
+    load,
+    load_charts,
+    parts,
+    verification,
+    words,
+)
+from connect_infra.report.page.drift import DriftRun
+from connect_infra.report.page.drills import DrillRun
+from connect_infra.report.page.load import LoadRun
+from connect_infra.report.page.parts import Part
 from connect_infra.report.results import Result, Run
 
 DATA = Path(__file__).parent / "data"
@@ -87,10 +100,10 @@ def test_a_verification_comes_to_a_verdict(statuses, verdict, headline):
 # --- drift --------------------------------------------------------------------------------------
 
 
-def drifted(*verdicts, harmless=()):
+def drifted(*verdicts, harmless=(), **others):
     rows = [{"id": "pm2.max", "drift": "d", "verdict": one} for one in verdicts]
     quiet = [{"id": "pm2.max", "drift": "d", "verdict": one} for one in harmless]
-    return DriftRun.model_validate({"controls": rows, "harmless": quiet})
+    return DriftRun.model_validate({"controls": rows, "harmless": quiet} | others)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +113,8 @@ def drifted(*verdicts, harmless=()):
         (drifted("killed", "survived"), "bad"),
         (drifted("killed", "void"), "bad"),
         (drifted("killed", harmless=["alarm"]), "bad"),
+        (drifted("killed", specs_never_red=["a"]), "bad"),
+        (drifted("killed", "impossible", ok=False), "bad"),
         (drifted("impossible"), "bad"),
         (drifted(), "bad"),
     ],
@@ -111,6 +126,27 @@ def test_drifts_come_to_a_verdict(report, verdict):
 def test_a_control_has_the_worst_verdict_of_its_drifts():
     assert drift.by_control(drifted("killed", "void", "survived")) == {"pm2.max": "survived"}
     assert drift.by_control(drifted("killed", harmless=["quiet"])) == {"pm2.max": "killed"}
+
+
+# --- coverage -----------------------------------------------------------------------------------
+
+
+def covered(*missing):
+    row = {
+        "id": "pm2.max", "document": "A", "section": "3.4", "kind": "setting", "documented": "8",
+        "provisioned": True, "specs": ["a"], "intrusive": [], "drift": "", "errata": [],
+        "tests": [], "drills": [], "load": [],
+    }  # fmt: skip
+    rows = [row | {"missing": each} for each in missing]
+    return inputs.recognised({"counts": {}, "rows": rows}, Path("coverage.json"))
+
+
+@pytest.mark.parametrize(
+    ("run", "verdict"),
+    [(covered([]), "good"), (covered([], ["no spec"]), "bad"), (covered(), "bad")],
+)
+def test_coverage_comes_to_a_verdict(run, verdict):
+    assert coverage.part(run).verdict == verdict
 
 
 # --- load ---------------------------------------------------------------------------------------
@@ -138,20 +174,31 @@ def loaded(**changed):
     ],
 )  # fmt: skip
 def test_a_load_run_comes_to_a_verdict(changed, verdict):
-    assert load.part(loaded(**changed), "load-1").verdict == verdict
+    assert load.part(loaded(**changed), "load", "load-1").verdict == verdict
+
+
+def test_runs_of_one_profile_are_told_apart_by_their_times():
+    later = loaded(started="2026-11-26T15:30:00+00:00")
+    assert load.names([loaded()]) == ["load (documented)"]
+    assert load.names([loaded(), later]) == [
+        "load (documented, 26 November 2026, 11:00 UTC)",
+        "load (documented, 26 November 2026, 15:30 UTC)",
+    ]
 
 
 def test_a_load_run_is_drawn_as_far_as_it_was_observed():
-    titles = [chart.title for chart in load.charts(loaded())]
+    titles = [chart.title for chart in load_charts.charts(loaded())]
     assert {"Answers a second", "Latency by percentile", "Failed requests"} <= set(titles)
     server = loaded().server.model_dump() | {"samples": [], "series": []}
-    assert load.charts(loaded(windows=[], histogram="", server=server)) == ()
+    assert load_charts.charts(loaded(windows=[], histogram="", server=server)) == ()
 
 
 def test_a_missing_latency_is_a_gap_and_not_a_zero():
     windows = [each.model_dump() | {"p99": None} for each in loaded().windows]
     (latency,) = [
-        chart for chart in load.charts(loaded(windows=windows)) if "Latency from" in chart.title
+        chart
+        for chart in load_charts.charts(loaded(windows=windows))
+        if "Latency from" in chart.title
     ]
     assert latency.lines == ("p50", "p95")
 
@@ -228,7 +275,7 @@ def test_the_worst_verdict_gives_the_heading(verdicts, headline):
 def test_two_verifications_have_no_place_on_one_page():
     one = run(result("pm2.max", "pass"))
     with pytest.raises(ObservationError, match="one verification"):
-        html.page([one, dataclasses.replace(one)], KNOWN, html.datetime(2026, 1, 1))
+        html.page([one, dataclasses.replace(one)], datetime(2026, 1, 1))
 
 
 def test_text_that_is_no_date_is_left_as_it_is():

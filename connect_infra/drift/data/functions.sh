@@ -260,6 +260,11 @@ prometheus_reload() { # until it has taken its files in, and evaluated every rul
   [ "$(prometheus_loaded)" != "$before" ]
 }
 
+targets_known() { # Prometheus takes up another list of targets every five seconds
+  prometheus_reload
+  sleep 6
+}
+
 alert_line() { # alert_line ALERT.WHAT VALUE: expr, for or severity of one alert
   keep "$RULES"
   ALERT="- alert: ${1%.*}" WHAT="${1##*.}: " VALUE="$2" awk '
