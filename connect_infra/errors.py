@@ -83,5 +83,13 @@ class ApplyError(ConnectInfraError):
     """Raised when a change could not be made; what was there before is back in place."""
 
 
+class OperationError(ConnectInfraError):
+    """Raised when an operation on a host (deploy, backup, …) failed; says what it left behind."""
+
+
 class LabError(ConnectInfraError):
     """Raised when the lab's engine, image, network or hosts are not as they must be."""
+
+
+class LoadError(ConnectInfraError):
+    """Raised when a load run can't be made, or its results can't be read."""

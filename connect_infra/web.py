@@ -12,9 +12,8 @@ import time
 from dataclasses import dataclass
 
 from connect_infra.errors import GuardError, HostUnreachable
-from connect_infra.lab import authority
 from connect_infra.targets import Target
-from connect_infra.targets.lab import state_dir
+from connect_infra.targets.lab import authority_file, state_dir
 
 LIMIT = 15.0
 """Seconds for one connection or answer."""
@@ -67,7 +66,7 @@ class Site:
             )
         self.address = target.host if target.way == "ssh" else "127.0.0.1"
         self.domain = target.domain
-        self._authority = authority.authority_file(state_dir().absolute()) if target.lab else None
+        self.authority = authority_file(state_dir().absolute()) if target.lab else None
 
     def ask(
         self,
@@ -114,9 +113,7 @@ class Site:
 
     def context(self, protocol: str = "http/1.1") -> ssl.SSLContext:
         """A client that checks chain and name, and asks for `protocol` (ALPN)."""
-        context = ssl.create_default_context(
-            cafile=str(self._authority) if self._authority else None
-        )
+        context = ssl.create_default_context(cafile=str(self.authority) if self.authority else None)
         context.set_alpn_protocols([protocol])
         return context
 

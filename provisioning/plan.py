@@ -353,7 +353,7 @@ def _(resource: Symlink, state: State) -> Difference | None:
         return "create", f"-> {resource.target}", ""
     if state["type"] != "symlink":
         return "change", f"a {state['type']} is in its place", ""
-    if resource.seed or state["target"] == resource.target:
+    if state["target"] == resource.target:
         return None
     return "change", f"-> {state['target']} to -> {resource.target}", ""
 

@@ -121,11 +121,10 @@ class File:
 
 @dataclass(frozen=True)
 class Symlink:
-    """A symbolic link. `seed`: only made where nothing is; from then on others move it."""
+    """A symbolic link."""
 
     path: str
     target: str
-    seed: bool = False
 
     @property
     def id(self) -> str:

@@ -3,12 +3,17 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+RECORDED = Path(__file__).parent / "report" / "data"
+
 COMMANDS = (
-    ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"], ["drift"],
-    ["coverage"],
+    ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"], ["report"],
+    ["drift"], ["coverage"],
+    ["load", "run"], ["load", "compare"], ["load", "list"],
+    ["deploy"], ["rollback"], ["backup"], ["restore"], ["health"], ["release", "build"],
     ["lab", "up"], ["lab", "down"], ["lab", "status"], ["lab", "reset"], ["lab", "shell"],
 )  # fmt: skip
 
@@ -33,6 +38,31 @@ def test_an_unknown_target_is_one_line(command, code, tmp_path):
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     assert any("found the target 'nowhere'" in line for line in said)
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["health"], ["doctor"]], ids=" ".join)
+def test_an_operation_on_an_unknown_target_is_one_line(command, tmp_path):
+    done = run(*command, "--target", "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "found the target 'nowhere'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+PRODUCTION = """
+[targets.live]
+host = "203.0.113.10"
+key = "key"
+production = true
+"""
+
+
+@pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["restore"]], ids=" ".join)
+def test_in_production_the_name_is_asked_for_before_anything_is_sent(command, tmp_path):
+    (tmp_path / "connect-infra.toml").write_text(PRODUCTION)
+    (tmp_path / "key").touch()
+    done = run(*command, "--target", "live", "--yes", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Type its name to go on" in done.stderr
 
 
 def test_a_mistake_in_the_inventory_names_file_target_and_key(tmp_path):
@@ -74,6 +104,32 @@ def test_controls_lists_every_documented_statement(tmp_path):
     assert shared_buffers["documented"] == "24GB"
     assert shared_buffers["component"] == "postgresql"
     assert shared_buffers["specs"]
+
+
+def test_report_writes_one_page_and_says_where(tmp_path):
+    done = run("report", f"{RECORDED}/verify_ok.json", f"{RECORDED}/drift.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("report.html: Does not hold: drift")
+    page = (tmp_path / "report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "lab is as documented" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["nothing.json"], ("nothing.json", "No such file")),
+        ([__file__], ("test_command_line.py", "expected results as JSON")),
+        ([f"{RECORDED}/load.json", "--out", "gone/x.html"], ("gone/x.html", "no directory")),
+    ],
+)
+def test_what_report_can_not_use_is_one_line(arguments, parts, tmp_path):
+    done = run("report", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    for part in parts:
+        assert part in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path):

@@ -5,12 +5,18 @@ import sys
 import typer
 from rich.console import Console
 
+from connect_infra.cli.condition import health
 from connect_infra.cli.controls import controls
 from connect_infra.cli.coverage import coverage
 from connect_infra.cli.doctor import doctor
 from connect_infra.cli.drift import drift
+from connect_infra.cli.drill import app as drill
 from connect_infra.cli.lab import app as lab
+from connect_infra.cli.load import app as load
+from connect_infra.cli.operations import backup, deploy, restore, rollback
 from connect_infra.cli.plan import apply, plan
+from connect_infra.cli.release import app as release
+from connect_infra.cli.report import report
 from connect_infra.cli.verify import verify
 from connect_infra.errors import ConnectInfraError
 
@@ -20,16 +26,29 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
 )
-app.add_typer(lab, name="lab")
-app.command("plan")(plan)
-app.command("apply")(apply)
-app.command("verify")(verify)
-app.command("controls")(controls)
-app.command("coverage")(coverage)
-app.command("drift")(drift)
-app.command("doctor")(doctor)
+
+COMPLY, OPERATE, PROVE, HERE = "A host as documented", "Operations", "Proofs", "This machine"
+"""The panels of the overview."""
+
+app.command(rich_help_panel=COMPLY)(plan)
+app.command(rich_help_panel=COMPLY)(apply)
+app.command(rich_help_panel=COMPLY)(verify)
+app.command(rich_help_panel=COMPLY)(controls)
+app.command(rich_help_panel=OPERATE)(deploy)
+app.command(rich_help_panel=OPERATE)(rollback)
+app.command(rich_help_panel=OPERATE)(backup)
+app.command(rich_help_panel=OPERATE)(restore)
+app.command(rich_help_panel=OPERATE)(health)
+app.command(rich_help_panel=PROVE)(drift)
+app.command(rich_help_panel=PROVE)(coverage)
+app.command(rich_help_panel=PROVE)(report)
+app.add_typer(load, name="load", rich_help_panel=PROVE)
+app.add_typer(drill, name="drill", rich_help_panel=PROVE)
+app.command(rich_help_panel=HERE)(doctor)
+app.add_typer(lab, name="lab", rich_help_panel=HERE)
+app.add_typer(release, name="release", rich_help_panel=HERE)
 
 USAGE_ERROR = 2
 """Exit code for a user's mistake and for what keeps a command from starting."""

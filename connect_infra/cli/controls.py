@@ -1,9 +1,9 @@
 """`connect-infra controls`: every documented control, and the specs that assert it."""
 
 import json as json_format
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from connect_infra import document
-from connect_infra.document import Expectation
+from connect_infra.document import Expectation, Topology
 from connect_infra.report.collection import collected
 from connect_infra.targets import load_inventory
 
@@ -23,37 +23,55 @@ def controls(
     ] = None,
     inventory: Annotated[Path | None, typer.Option(help="The inventory file.")] = None,
 ) -> None:
-    """List every control: what is documented, what is expected, and which specs assert it.
+    """List every documented statement, and the specs that assert it.
+
+    With --target the controls of that target's topology, else those of both.
 
     Example: connect-infra controls --target lab --json
     """
     rows = [
-        _row(expectation, specs)
+        _row(expectation, topology, specs)
         for specs in [collected()]
-        for expectation in _expectations(target, inventory).values()
+        for topology, expectations in _expectations(target, inventory).items()
+        for expectation in expectations.values()
     ]
     if json:
         typer.echo(json_format.dumps(rows, indent=2, ensure_ascii=False))
         return
-    table = Table("control", "section", "expected", "erratum", "specs", box=None)
+    for topology in dict.fromkeys(row["topology"] for row in rows):
+        Console().print(_table(row for row in rows if row["topology"] == topology))
+
+
+def _table(rows: Iterable[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("control", "section", "expected", "erratum", "specs"):
+        table.add_column(heading, overflow="fold")
     for row in rows:
         shown = [row["id"], row["section"], row["expected"], row["erratum"] or ""]
         table.add_row(*(escape(text) for text in shown), str(len(row["specs"])))
-    Console().print(table)
+    return table
 
 
-def _expectations(target: str | None, inventory: Path | None) -> Mapping[str, Expectation]:
-    known = document.load()
+def _expectations(
+    target: str | None, inventory: Path | None
+) -> Mapping[Topology, Mapping[str, Expectation]]:
     if target is None:
-        return known.on("documented", None, lab=False)
+        return {
+            topology: document.load(topology).on("documented", None, lab=False)
+            for topology in get_args(Topology)
+        }
     chosen = load_inventory(inventory).target(target)
-    return known.on(chosen.sizing, chosen.memory, chosen.lab, chosen.domain)
+    known = document.load(chosen.topology)
+    return {chosen.topology: known.on(chosen.sizing, chosen.memory, chosen.lab, chosen.domain)}
 
 
-def _row(expectation: Expectation, specs: Mapping[str, list[str]]) -> dict[str, Any]:
+def _row(
+    expectation: Expectation, topology: Topology, specs: Mapping[str, list[str]]
+) -> dict[str, Any]:
     control = expectation.control
     return {
         "id": control.id,
+        "topology": topology,
         "document": control.document,
         "section": control.section,
         "documented": control.documented,

@@ -1,4 +1,4 @@
-"""`connect-infra doctor`: what this machine lacks for the lab, and how to get it."""
+"""`connect-infra doctor`: what this machine lacks for the lab; with a target, how that one is."""
 
 import json
 import os
@@ -12,6 +12,9 @@ import docker
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from connect_infra.cli.condition import show_diagnosis
+from connect_infra.cli.plan import InventoryFile
 
 LAB_DISK_BYTES = 8 * 1024**3
 """Room for the base image, a snapshot and a few hosts, with half of it to spare."""
@@ -79,17 +82,25 @@ def _findings() -> Iterator[Finding]:
     yield _tool("ssh-keygen", "openssh-client")
     yield _tool("sshd", "openssh-server")
     yield _tool("ip", "iproute2")
+    yield _tool("npm", "npm")
 
 
 def doctor(
+    target: Annotated[
+        str | None, typer.Option("--target", help="Look around on this target instead.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    inventory: InventoryFile = None,
 ) -> None:
-    """Say what this machine lacks for the lab, and how to get it.
+    """Say what this machine lacks for the lab, and how to get it; or look around on a target.
 
-    Exit code 0 when nothing is missing, 1 otherwise. Verifying a server over SSH needs none of it.
+    On a target: memory by service, connections, slow queries, locks, PM2, disks, recent errors;
+    changes nothing. Exit code 0 when nothing is missing (everything could be seen), 1 otherwise.
 
-    Example: connect-infra doctor
+    Example: connect-infra doctor --target lab
     """
+    if target is not None:
+        show_diagnosis(target, as_json, inventory)
     findings = list(_findings())
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))

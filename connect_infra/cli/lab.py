@@ -8,11 +8,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from connect_infra.document import Sizing, Topology
 from connect_infra.errors import LabError
 from connect_infra.lab import Lab, LabHost, engine
+from connect_infra.lab.hosts import HOST_OF
 from connect_infra.targets.lab import state_dir
 
 app = typer.Typer(help="Disposable lab hosts on Docker.", no_args_is_help=True)
+
+
+Which = Annotated[
+    Topology, typer.Option(help="The native host (lab) or the Docker host (lab-containers).")
+]
 
 
 def _progress(message: str) -> None:
@@ -32,14 +39,23 @@ def start_engine() -> None:
 
 
 @app.command()
-def up() -> None:
+def up(
+    sizing: Annotated[
+        Sizing, typer.Option(help="The documents' exact sizes, or their share of 8 GiB.")
+    ] = "scaled",
+    topology: Which = "native",
+) -> None:
     """Boot a bare host, the target `lab` (the base image is built first where it is missing).
 
-    A host that is up already is left as it is.
+    With `--topology containers` it is `lab-containers`, made for a Docker engine of its own; the
+    two can be up side by side.
+
+    A host that is up already is left as it is. With `--sizing documented` this machine's kernel
+    must have vm.overcommit_memory = 1: PostgreSQL then starts with more than there is.
 
     Example: connect-infra lab up
     """
-    host = Lab(_progress).up()
+    host = Lab(_progress).up(HOST_OF[topology], sizing=sizing, topology=topology)
     _progress(f"{host.target_name} is up at {host.address}")
 
 
@@ -78,12 +94,12 @@ def status(
 
 
 @app.command()
-def shell() -> None:
+def shell(topology: Which = "native") -> None:
     """Open a root shell on the host, through the engine.
 
     Example: connect-infra lab shell
     """
-    container = str(_main(Lab(_progress)).container.name)
+    container = str(_first(Lab(_progress), topology).container.name)
     if shutil.which("docker") is None:
         raise LabError(
             expected="Docker's client program",
@@ -95,23 +111,25 @@ def shell() -> None:
 
 
 @app.command()
-def reset() -> None:
+def reset(topology: Which = "native") -> None:
     """Replace the host by a bare one.
 
     Example: connect-infra lab reset
     """
     lab = Lab(_progress)
-    _main(lab).remove()
-    _progress(f"{lab.up().target_name} is a bare host again")
+    host = _first(lab, topology)
+    host.remove()
+    again = lab.up(host.name, sizing=host.target().sizing, topology=topology)
+    _progress(f"{again.target_name} is a bare host again")
 
 
-def _main(lab: Lab) -> LabHost:
-    host = lab.find("main")
+def _first(lab: Lab, topology: Topology) -> LabHost:
+    host = lab.find(HOST_OF[topology])
     if host is None:
         raise LabError(
-            expected="a lab host that is up",
+            expected=f"a lab host of topology {topology} that is up",
             found="none",
             where="lab",
-            remedy="run: connect-infra lab up",
+            remedy=f"run: connect-infra lab up --topology {topology}",
         )
     return host

@@ -44,7 +44,7 @@ def plan(
         if out is not None:
             found.save(out)
     except ConnectInfraError as problem:
-        raise _refused(problem) from problem
+        raise refused(problem) from problem
     Console(soft_wrap=True, highlight=False).print(found.render(diff=diff))
     raise typer.Exit(CHANGES if found else NOTHING)
 
@@ -68,7 +68,7 @@ def apply(
     try:
         _apply(load_inventory(inventory).target(target), yes, saved, diff)
     except ConnectInfraError as problem:
-        raise _refused(problem) from problem
+        raise refused(problem) from problem
 
 
 def _apply(target: Target, yes: bool, saved: Path | None, diff: bool) -> None:
@@ -82,7 +82,7 @@ def _apply(target: Target, yes: bool, saved: Path | None, diff: bool) -> None:
         console.print(plan.render(diff=diff))
         if not plan:
             return
-        if not _agreed(target, yes):
+        if not agreed(target, yes, "Apply this plan?"):
             console.print("nothing was changed")
             raise typer.Exit(ERROR)
 
@@ -93,7 +93,8 @@ def _apply(target: Target, yes: bool, saved: Path | None, diff: bool) -> None:
     console.print(f"{target.name} is as wanted, after {time.monotonic() - started:.1f} s")
 
 
-def _agreed(target: Target, yes: bool) -> bool:
+def agreed(target: Target, yes: bool, question: str) -> bool:
+    """Whether somebody wants a change: asked, or --yes; in production its name must be typed."""
     if target.production:
         typed: str = typer.prompt(
             f"{target.name} is in production. Type its name to go on", default="", err=True
@@ -102,12 +103,13 @@ def _agreed(target: Target, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        typer.echo("there is no terminal to ask on: give --yes to apply", err=True)
+        typer.echo("there is no terminal to ask on: give --yes", err=True)
         return False
-    return typer.confirm("Apply this plan?", err=True)
+    return typer.confirm(question, err=True)
 
 
-def _refused(problem: ConnectInfraError) -> typer.Exit:
+def refused(problem: ConnectInfraError) -> typer.Exit:
+    """Say in one line what is wrong; the exit to raise."""
     Console(stderr=True, soft_wrap=True).print(
         f"error: {problem}", style="red", markup=False, highlight=False
     )

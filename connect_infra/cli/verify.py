@@ -22,12 +22,12 @@ def verify(
     intrusive: Annotated[
         bool, typer.Option("--intrusive", help="Also disturb the target, where it allows that.")
     ] = False,
-    workers: Annotated[int, typer.Option("-n", min=0, help="Processes (pytest-xdist).")] = 0,
+    workers: Annotated[int, typer.Option("-n", min=0, help="Processes that share the work.")] = 0,
 ) -> None:
-    """Hold a target against the documents. It changes nothing there, unless told --intrusive.
+    """Hold a target against the documents.
 
-    Exit code 0 when every control that applies passes, 1 when one does not, 2 when the target
-    can't be used.
+    It changes nothing there, unless told --intrusive. Exit code 0 when every control that applies
+    passes, 1 when one does not, 2 when the target can't be used.
 
     Example: connect-infra verify --target staging --json results.json
     """
@@ -36,7 +36,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="connect-infra-") as private:
         written = Path(private) / "results.json"
         options = {"--target": target, "--inventory": inventory, "--component": component}
-        arguments = [str(PROJECT / SPECS), "-q", "--no-header", "--tb=no", f"--results={written}"]
+        arguments = [str(PROJECT / SPECS), "-qq", "--no-header", "--tb=no", f"--results={written}"]
         # The plugin that the specs' conftest.py loads is a module that this one has imported.
         arguments += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
         arguments += [f"{name}={value}" for name, value in options.items() if value is not None]
@@ -54,7 +54,7 @@ def verify(
 
 
 def refuse_unwritable(path: Path | None) -> None:
-    """Say before the run, not after it, that its results would be lost."""
+    """Say before the work, not after it, that its results would be lost; InventoryError."""
     if path is not None and not path.resolve().parent.is_dir():
         problem: ConnectInfraError = InventoryError(
             expected="a file in a directory that exists",

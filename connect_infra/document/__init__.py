@@ -10,8 +10,10 @@ from connect_infra.document.controls import (
     Document,
     Erratum,
     Expectation,
+    Topology,
 )
 from connect_infra.document.loading import load
+from connect_infra.document.memory_budget import MemorySizes
 from connect_infra.document.problems import Problem, first_problem
 from connect_infra.document.sizing import Sizing, scale
 from connect_infra.document.values import Value, ValueType, parse
@@ -22,8 +24,10 @@ __all__ = [
     "Document",
     "Erratum",
     "Expectation",
+    "MemorySizes",
     "Problem",
     "Sizing",
+    "Topology",
     "Value",
     "ValueType",
     "first_problem",

@@ -4,7 +4,7 @@ A control is one documented statement, an erratum says where one does not work a
 expectation is what a given target must therefore show.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,8 +17,13 @@ from connect_infra.errors import DocumentError, ObservationError
 DOCUMENTED_DOMAIN = "your-domain.com"
 """The domain of document A, a placeholder for the target's own."""
 
-Kind = Literal["setting", "fact", "objective", "behaviour", "procedure"]
+Kind = Literal["setting", "fact", "objective", "behaviour", "procedure", "derived"]
+"""`derived` stands in no document by itself: it follows from several statements together."""
+
 ErratumKind = Literal["changed", "addition", "refuted"]
+
+Topology = Literal["native", "containers"]
+"""How a target runs the platform: document A says it of native services, S of containers."""
 
 
 class _Row(BaseModel):
@@ -118,7 +123,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Document:
-    """Every control and erratum, by id, in the order of the documents."""
+    """Every control and erratum of one topology, by id, in the order of its document."""
 
     controls: Mapping[str, Control]
     errata: Mapping[str, Erratum]
@@ -143,6 +148,15 @@ class Document:
     def errata_of(self, control: str) -> tuple[Erratum, ...]:
         """Return every erratum, refuted ones included, that names the control."""
         return tuple(each for each in self.errata.values() if control in each.controls)
+
+    def errata_in_force(self, controls: Iterable[str]) -> tuple[Erratum, ...]:
+        """Return the errata that were not refuted and name any of the controls."""
+        named = set(controls)
+        return tuple(
+            each
+            for each in self.errata.values()
+            if each.kind != "refuted" and named.intersection(each.controls)
+        )
 
     def on(
         self, sizing: Sizing, memory: int | None, lab: bool, domain: str = DOCUMENTED_DOMAIN

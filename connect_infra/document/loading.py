@@ -10,33 +10,53 @@ from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from connect_infra.document.controls import Control, Document, Erratum
+from connect_infra.document.controls import Control, Document, Erratum, Topology
 from connect_infra.document.problems import first_problem
 from connect_infra.errors import DocumentError
 
 DATA = Path(__file__).parent / "data"
+FOLDERS: dict[Topology, Path] = {"native": DATA, "containers": DATA / "containers"}
 ERRATA = "errata.toml"
+
+SECTIONS_OF_S = (
+    "Infrastructure", "Containers", "Deployment", "Rollback", "Monitoring", "Security",
+    "Performance",
+)  # fmt: skip
+"""Document S has no section numbers; these are its headings in their order."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-@lru_cache(maxsize=1)
-def load() -> Document:
-    """Return the documents' controls and errata. Raises DocumentError."""
-    return read(DATA)
+def load(topology: Topology = "native") -> Document:
+    """Return a topology's controls and errata: native is document A, containers is document S.
+
+    Raises DocumentError.
+    """
+    return _loaded(topology)
+
+
+@lru_cache(maxsize=len(FOLDERS))
+def _loaded(topology: Topology) -> Document:
+    return read(FOLDERS[topology])
 
 
 def read(directory: Path) -> Document:
     """Read the data in `directory`: one file a component, and the errata. Raises DocumentError."""
     files = sorted(path for path in directory.glob("*.toml") if path.name != ERRATA)
     rows = [control for path in files for control in _controls(path)]
-    rows.sort(key=lambda control: [int(part) for part in re.findall(r"\d+", control.section)])
+    rows.sort(key=_place)
     controls = _by_id(rows, directory)
     errata = _by_id(_errata(directory / ERRATA), directory / ERRATA)
     return Document(
         controls=MappingProxyType(_linked(controls, errata, directory)),
         errata=MappingProxyType(errata),
     )
+
+
+def _place(control: Control) -> list[int]:
+    if control.section in SECTIONS_OF_S:
+        return [SECTIONS_OF_S.index(control.section)]
+    return [int(part) for part in re.findall(r"\d+", control.section)]
 
 
 def _controls(path: Path) -> Iterator[Control]:
@@ -48,7 +68,7 @@ def _controls(path: Path) -> Iterator[Control]:
 
 
 def _errata(path: Path) -> Iterator[Erratum]:
-    for row in _tables(path, "erratum"):
+    for row in _tables(path, "erratum") if path.exists() else ():
         yield _validated(Erratum, row, path)
 
 

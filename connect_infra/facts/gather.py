@@ -5,15 +5,22 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
+from connect_infra.document import Topology
 from connect_infra.errors import ObservationError
 from connect_infra.facts import (
+    colours,
     connect_service,
     cron,
+    docker,
     env,
     fail2ban,
+    haproxy,
     host,
     layout,
+    logrotate,
     nginx,
+    operations,
+    patroni,
     pgbackrest,
     pgbouncer,
     pm2,
@@ -27,7 +34,7 @@ from connect_infra.facts import (
 from connect_infra.facts.base import FactModule, Output
 from connect_infra.transport import Connection
 
-MODULES: tuple[FactModule, ...] = (
+NATIVE: tuple[FactModule, ...] = (
     host,
     units,
     layout,
@@ -36,6 +43,8 @@ MODULES: tuple[FactModule, ...] = (
     redis,
     pgbackrest,
     cron,
+    logrotate,
+    operations,
     sshd,
     ufw,
     fail2ban,
@@ -45,7 +54,12 @@ MODULES: tuple[FactModule, ...] = (
     env,
     prometheus,
 )
-"""Every subsystem that is looked at."""
+"""Every subsystem of a native host that is looked at."""
+
+CONTAINERS: tuple[FactModule, ...] = (host, sshd, ufw, docker, haproxy, patroni, colours)
+"""Every subsystem of a Docker host that is looked at."""
+
+MODULES: Mapping[Topology, tuple[FactModule, ...]] = {"native": NATIVE, "containers": CONTAINERS}
 
 RawFacts = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """{module: {label: {code, stdout, stderr}}}, as the host sent it; it holds no secret."""
@@ -54,7 +68,7 @@ RawFacts = Mapping[str, Mapping[str, Mapping[str, Any]]]
 def gather(
     connection: Connection,
     secrets: Mapping[str, str],
-    modules: Sequence[FactModule] = MODULES,
+    modules: Sequence[FactModule] = NATIVE,
 ) -> RawFacts:
     """Run all modules' commands on the host, as root, in one round trip."""
     source = resources.files(__package__).joinpath("collector.py").read_text(encoding="utf-8")
@@ -128,6 +142,16 @@ class Facts:
         return cron.parse(self.outputs(cron.NAME))
 
     @cached_property
+    def logrotate(self) -> logrotate.LogrotateFacts:
+        """The logs that are rotated."""
+        return logrotate.parse(self.outputs(logrotate.NAME))
+
+    @cached_property
+    def operations(self) -> operations.OperationsFacts:
+        """The operational scripts and the system's backups."""
+        return operations.parse(self.outputs(operations.NAME))
+
+    @cached_property
     def sshd(self) -> sshd.SshdFacts:
         """The running sshd."""
         return sshd.parse(self.outputs(sshd.NAME))
@@ -166,3 +190,23 @@ class Facts:
     def prometheus(self) -> prometheus.PrometheusFacts:
         """The running Prometheus, and the dashboards on the host."""
         return prometheus.parse(self.outputs(prometheus.NAME))
+
+    @cached_property
+    def docker(self) -> docker.DockerFacts:
+        """The host's Docker engine."""
+        return docker.parse(self.outputs(docker.NAME))
+
+    @cached_property
+    def haproxy(self) -> haproxy.HaproxyFacts:
+        """The front door of a Docker host."""
+        return haproxy.parse(self.outputs(haproxy.NAME))
+
+    @cached_property
+    def patroni(self) -> patroni.PatroniFacts:
+        """The database's nodes on a Docker host."""
+        return patroni.parse(self.outputs(patroni.NAME))
+
+    @cached_property
+    def colours(self) -> colours.ColoursFacts:
+        """Both colours of the application on a Docker host, and their Redis."""
+        return colours.parse(self.outputs(colours.NAME))

@@ -92,8 +92,8 @@ class PrometheusFacts:
     """The running Prometheus, what it scrapes and loads, and the dashboards on the host.
 
     `config` is the configuration that the server itself reports, `file` what its file says now.
-    `alertmanagers` are those that it sends to. `models` are the dashboards as they lie there, by
-    title.
+    `alertmanagers` are those that it sends to, `delivery` is how Alertmanager passes on what no
+    other route takes (`email_configs`, …). `models` are the dashboards as they lie there, by title.
     """
 
     version: str
@@ -105,6 +105,7 @@ class PrometheusFacts:
     rules: tuple[AlertRule, ...]
     alertmanagers: tuple[str, ...]
     alertmanager_version: str
+    delivery: tuple[str, ...]
     series: Mapping[str, int]
     dashboards: Mapping[str, tuple[Panel, ...]]
     models: Mapping[str, Mapping[str, Any]]
@@ -194,6 +195,7 @@ def _facts(
             one["url"].split("/")[2] for one in answers["alertmanagers"]["activeAlertmanagers"]
         ),
         alertmanager_version=_version_of(everything["alertmanager"]),
+        delivery=_delivery(everything["alertmanager"]),
         series={
             row["metric"]["job"]: int(row["value"][1]) for row in everything["series"]["result"]
         },
@@ -255,6 +257,15 @@ def _panels(model: Mapping[str, Any], found: Mapping[str, int | str]) -> tuple[P
 
 def _version_of(status: Mapping[str, Any]) -> str:
     return str(status["versionInfo"]["version"]) if "versionInfo" in status else ""
+
+
+def _delivery(status: Mapping[str, Any]) -> tuple[str, ...]:
+    if "config" not in status:
+        return ()
+    config = _yaml(status["config"]["original"])
+    receivers = {one["name"]: one for one in config["receivers"]}
+    ways = receivers[config["route"]["receiver"]]
+    return tuple(sorted(name for name, settings in ways.items() if name != "name" and settings))
 
 
 def _account(line: str) -> Account:

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from connect_infra.targets.lab import authority_file
+
 LIFE = timedelta(days=90)
 """As long as a certificate of Let's Encrypt."""
 
@@ -30,11 +32,6 @@ class Issued:
     leaf: bytes
     chain: bytes
     key: bytes
-
-
-def authority_file(state: Path) -> Path:
-    """Where clients of this lab find the certificate that they trust."""
-    return state / "authority" / "ca.pem"
 
 
 def issue(state: Path, domain: str) -> Issued:

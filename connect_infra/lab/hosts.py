@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from docker.models.networks import Network
 
+from connect_infra.document import Sizing, Topology
 from connect_infra.document.values import GIB
 from connect_infra.errors import LabError
 from connect_infra.lab import engine, image
@@ -30,8 +31,41 @@ BOOT_LIMIT = 90
 SNAPSHOTS_KEPT = 3
 """How many snapshots a lab keeps; the oldest go first."""
 
+SECRETS: Mapping[Topology, str] = {
+    "native": "secrets.toml",
+    "containers": "secrets-containers.toml",
+}
+"""The files of a lab's secrets, in its directory."""
+
+LOOP_DEVICES = ["b 7:* rwm", "c 10:237 rwm"]
+"""Loop devices and their control: drills put data on a disk image that they can cut off."""
+
 LABEL = "connect-infra.lab"
+HOST_LABEL = "connect-infra.host"
+SIZING_LABEL = "connect-infra.sizing"
+TOPOLOGY_LABEL = "connect-infra.topology"
 SNAPSHOTS = "connect-infra/snapshot-"
+
+HOST_OF: Mapping[Topology, str] = {"native": "main", "containers": "containers"}
+"""The name of a lab's first host of each topology: the targets lab and lab-containers."""
+
+ENGINE_DATA = "/var/lib/docker"
+"""Where a host's own engine keeps everything: a volume, for overlay2 can't lie on an overlay."""
+
+
+OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
+
+
+def _require_overcommit() -> None:
+    """The documented 24 GB of shared buffers are more than a small machine's kernel promises."""
+    found = OVERCOMMIT.read_text(encoding="ascii").strip()
+    if found != "1":
+        raise LabError(
+            expected="vm.overcommit_memory = 1 for the documented sizes",
+            found=found,
+            where="this machine's kernel, which its lab hosts share",
+            remedy="run: sysctl -w vm.overcommit_memory=1, or leave out --sizing documented",
+        )
 
 
 def silent(message: str) -> None:
@@ -53,12 +87,17 @@ class LabHost:
     @property
     def name(self) -> str:
         """The host's name within its lab."""
-        return str(self.container.labels["connect-infra.host"])
+        return str(self.container.labels[HOST_LABEL])
 
     @property
     def target_name(self) -> str:
         """The host's name as a target: lab for the main one, lab-NAME for others."""
         return "lab" if self.name == "main" else f"lab-{self.name}"
+
+    @property
+    def sizing(self) -> Sizing:
+        """Whether it was booted for the documents' exact sizes or for their share."""
+        return "documented" if self.container.labels[SIZING_LABEL] == "documented" else "scaled"
 
     @property
     def running(self) -> bool:
@@ -84,18 +123,36 @@ class LabHost:
         assert isinstance(output, bytes)  # an iterator only where a stream is asked for
         return int(code or 0), output.decode(errors="backslashreplace")
 
+    def require(self, sizing: Sizing) -> None:
+        """Raise LabError when the host is of another sizing."""
+        if self.sizing != sizing:
+            raise LabError(
+                expected=f"a host of sizing {sizing}",
+                found=f"one of sizing {self.sizing} that is up",
+                where=f"lab host {self.name}",
+                remedy="run: connect-infra lab down, then lab up again",
+            )
+
+    @property
+    def topology(self) -> Topology:
+        """Whether it was booted for native services or as a Docker host."""
+        return (
+            "containers" if self.container.labels.get(TOPOLOGY_LABEL) == "containers" else "native"
+        )
+
     def target(self) -> Target:
         """The host as a target: over SSH as user connect, with the lab's key."""
         state = self.lab.state
         return Target(
             name=self.target_name,
+            topology=self.topology,
             host=self.address,
             key=state / "id_ed25519",
             known_hosts=self._known_hosts(),
-            sizing="scaled",
+            sizing=self.sizing,
             memory=MEMORY_BYTES,
             lab=True,
-            secrets=state / "secrets.toml",
+            secrets=state / SECRETS[self.topology],
             guards=Guards(intrusive=True, load=True, drills=True),
         )
 
@@ -203,9 +260,24 @@ class Lab:
         return engine.connect()
 
     @engine.reported("lab up")
-    def up(self, name: str = "main", snapshot: str | None = None) -> LabHost:
-        """Return a booted host, the one that runs or a new one; killed half-way, run it again."""
+    def up(
+        self,
+        name: str = "main",
+        snapshot: str | None = None,
+        sizing: Sizing = "scaled",
+        topology: Topology = "native",
+    ) -> LabHost:
+        """Return a booted host, the one that runs or a new one; killed half-way, run it again.
+
+        A host of topology containers is ready for a Docker engine of its own, and has the base
+        image as files, for that engine to build on.
+
+        LabError for the documented sizes on a machine whose kernel refuses them, or when the host
+        that runs has another sizing.
+        """
         engine.ensure(self.state, self.progress).close()
+        if sizing == "documented":
+            _require_overcommit()
         with self.locked():
             base = snapshot or image.ensure(self.client, self.progress)
             self._prepare()
@@ -215,8 +287,11 @@ class Lab:
                 host = None
             if host is None:
                 self.progress(f"booting host {name}")
-                host = self._boot(name, base)
+                host = self._boot(name, base, sizing, topology)
+            host.require(sizing)
             host.booted()
+            if topology == "containers":
+                self._bring_base_image(host)
             self.publish()
         return host
 
@@ -311,7 +386,8 @@ class Lab:
             key.unlink(missing_ok=True)
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(key)]
             subprocess.run(command, check=True)
-        generate_secrets(self.state / "secrets.toml")
+        for topology, file in SECRETS.items():
+            generate_secrets(self.state / file, topology)
         if not self.client.networks.list(names=[f"^{self.network_name}$"]):
             self._create_network()
 
@@ -321,7 +397,16 @@ class Lab:
             self.network_name, driver="bridge", internal=True, labels={LABEL: self.id}
         )
 
-    def _boot(self, name: str, base: str) -> LabHost:
+    def _bring_base_image(self, host: LabHost) -> None:
+        """Put the base image where the host's own engine can load it; there is no registry."""
+        if host.exec(f"test -e {image.ON_HOST}/manifest.json")[0] == 0:
+            return
+        self.progress(f"bringing the base image to host {host.name}")
+        host.exec(f"mkdir -p {image.ON_HOST}")
+        saved = self.client.images.get(image.tag()).save(named=True)
+        host.container.put_archive(image.ON_HOST, saved)
+
+    def _boot(self, name: str, base: str, sizing: Sizing, topology: Topology) -> LabHost:
         api = self.client.api
         cgroups = engine.cgroup_options(self.client)
         host_config = api.create_host_config(
@@ -333,6 +418,7 @@ class Lab:
             mem_limit=MEMORY_BYTES,
             ulimits=[docker.types.Ulimit(name="nofile", soft=1024, hard=20000)],
             binds=cgroups["binds"],
+            device_cgroup_rules=LOOP_DEVICES,
         )
         host_config |= {"CgroupnsMode": cgroups["namespace"]}
         host_config |= {"MaskedPaths": [], "ReadonlyPaths": []}  # systemd writes below /proc/sys
@@ -342,7 +428,13 @@ class Lab:
             cgroups["command"],
             name=f"{self.network_name}-{name}",
             hostname=name,
-            labels={LABEL: self.id, "connect-infra.host": name},
+            labels={
+                LABEL: self.id,
+                HOST_LABEL: name,
+                SIZING_LABEL: sizing,
+                TOPOLOGY_LABEL: topology,
+            },
+            volumes=[ENGINE_DATA] if topology == "containers" else [],
             environment={"container": "docker"},
             host_config=host_config,
             networking_config={"EndpointsConfig": {self.network_name: aliases}},

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import docker
 
+from connect_infra.document.values import GIB
 from connect_infra.errors import LabError
 from connect_infra.lab import npm
 from connect_infra.lab.engine import SYSTEM_PATH, Progress
@@ -25,7 +26,13 @@ from connect_infra.lab.engine import SYSTEM_PATH, Progress
 SUITE = "bookworm"
 REPOSITORY = "connect-infra/base"
 ARCHIVE = "/opt/connect-archive"
+ON_HOST = f"{ARCHIVE}/base-image"
+"""Where a Docker host of the lab finds this image, as `docker save` writes it."""
+
 WORK = "connect-infra-image"
+
+BUILD_BYTES = 3 * GIB // 2
+"""Disk that a build takes at most: the tree with its archive, and apt's and npm's own."""
 
 DEBIAN_FIRST = "Package: *\nPin: release o=Debian\nPin-Priority: 990\n"
 """What Debian has comes from Debian, whatever other sources this machine has."""
@@ -104,9 +111,22 @@ def _workshop() -> Path:
     return Path(tempfile.gettempdir())
 
 
+def _require_room(workshop: Path) -> None:
+    """A disk that fills up makes debootstrap end with a line that names something else."""
+    free = shutil.disk_usage(workshop).free
+    if free < BUILD_BYTES:
+        raise LabError(
+            expected=f"{BUILD_BYTES / GIB:.1f} GiB free to build in",
+            found=f"{free / GIB:.1f} GiB",
+            where=str(workshop),
+            remedy="make room, or set TMPDIR to a directory with more",
+        )
+
+
 def _build(client: docker.DockerClient, progress: Progress) -> None:
     for left in _workshop().glob(f"{WORK}-*"):  # by a build that was killed
         shutil.rmtree(left)
+    _require_room(_workshop())
     with tempfile.TemporaryDirectory(prefix=f"{WORK}-", dir=_workshop()) as work:
         root = Path(work, "root")
         root.mkdir()

@@ -18,38 +18,11 @@ from pathlib import Path
 from connect_infra.errors import LabError
 from connect_infra.lab import npm
 from connect_infra.targets.lab import state_dir
-from connect_infra.transport import Connection
 
 SOURCE = Path(__file__).parent / "release"
 
 SHIPPED = ("package.json", "server.js", "migrate.js", "seed.js", "lib", "migrations", "static")
 """What of `lab/release/` belongs into a package; its unit tests don't."""
-
-INSTALL = """\
-set -eu
-cd /
-release=/opt/connect/releases/{version}
-rm -rf "$release"
-install -d -o connect -g connect "$release"
-runuser -u connect -- tar -C "$release" -xzf {package}
-rm {package}
-cd "$release"
-runuser -u connect -- sh -euc '
-  set -a; . /opt/connect/shared/config/.env.production
-  MIGRATE_DATABASE_URL=$(echo "$DATABASE_URL" | sed s/:6432/:5432/)
-  node migrate.js; node seed.js'
-ln -sfn "$release" /opt/connect/next
-mv -T /opt/connect/next /opt/connect/current
-systemctl reload-or-restart connect.service
-for second in $(seq 60); do
-  curl -s -m 5 --unix-socket /run/connect.sock http://localhost/api/health | \
-    grep '"status":"healthy","version":"{version}"' && exit 0
-  sleep 1
-done
-echo "the application does not serve {version}"
-exit 1
-"""
-"""Run as root. Migrations and data need PostgreSQL itself: no lock survives the pooler."""
 
 NPM_OPTIONS = ("--omit=dev", "--ignore-scripts", "--no-package-lock", "--no-bin-links")
 
@@ -81,27 +54,6 @@ def build_release(
         _archive({path: content for path, content in chosen.items() if content is not None})
     )
     return package
-
-
-def install(connection: Connection, package: Path) -> None:
-    """Put a package of `build_release` on a provisioned lab host, with its data, and run it.
-
-    This is no deployment: nothing is checked before and nothing taken back. LabError with what
-    the host said when a step fails, or when the release is not served after a minute.
-    """
-    version = package.name.removeprefix("connect-").removesuffix(".tar.gz")
-    staged = f"/tmp/{package.name}"
-    connection.put(staged, package.read_bytes(), mode=0o644)
-    script = INSTALL.format(version=version, package=staged)
-    done = connection.run(script, sudo=True, timeout=240)
-    if done.code != 0:
-        said = (done.stderr + done.stdout).strip().splitlines()
-        raise LabError(
-            expected=f"release {version} installed and served",
-            found=said[-1] if said else f"exit code {done.code}",
-            where=connection.name,
-            remedy="is the host provisioned? Run connect-infra apply, then again",
-        )
 
 
 def _sources() -> dict[str, bytes]:

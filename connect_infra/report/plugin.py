@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +21,12 @@ import pytest
 from rich.console import Console
 
 from connect_infra import document
-from connect_infra.document import Control, Document, Expectation
+from connect_infra.document import Control, Document, Expectation, Topology
 from connect_infra.errors import ConnectInfraError, GuardError
 from connect_infra.facts import MODULES
 from connect_infra.facts.gather import Facts, RawFacts, gather
+from connect_infra.report import messages
+from connect_infra.report.messages import WaiverNote
 from connect_infra.report.results import Result, Run, Status, merge, summarise
 from connect_infra.targets import (
     Secrets,
@@ -33,7 +35,7 @@ from connect_infra.targets import (
     load_secrets,
     load_waivers,
 )
-from connect_infra.transport import Connection, connect
+from connect_infra.transport import Connection, connect, implementation
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 
 SPECS = "specs"
 """The directory whose tests are specs, below pytest's root directory."""
+
+CONTAINERS = "containers"
+"""The directory of the specs of the containers topology; the others are native."""
 
 UNUSABLE = 2
 """Exit code when the target can't be used: unknown, unreachable, or it forbids what was asked."""
@@ -70,10 +75,10 @@ class Verification:
     def __init__(self, config: pytest.Config) -> None:
         """Read the target's inventory entry, secrets and waivers; InventoryError if it can't be."""
         self.config = config
-        self.document: Document = document.load()
         inventory = config.getoption("--inventory")
         path = Path(inventory) if inventory else None
         self.target: Target = load_inventory(path).target(config.getoption("--target"))
+        self.document: Document = document.load(self.target.topology)
         self.secrets: Secrets = load_secrets(self.target)
         today = datetime.now(UTC).date()
         self.waivers = load_waivers(self.target.waivers, self.document.controls, today)
@@ -113,7 +118,7 @@ class Verification:
 
     def gather(self) -> RawFacts:
         """Read everything in one round trip. Raises TransportError."""
-        return gather(self.connection(), self.secrets, MODULES)
+        return gather(self.connection(), self.secrets, MODULES[self.target.topology])
 
     @property
     def facts(self) -> Facts:
@@ -158,12 +163,10 @@ class Verification:
                 self.troubles.append(f"{report.nodeid}: {report.longreprtext}")
             self.results.extend(Result(**record) for record in carried[-1:])  # type: ignore[arg-type]
 
-    def errata_in_force(self) -> Iterator[str]:
-        """Yield the errata of the controls that were asserted."""
-        asserted = {result.id for result in self.results}
-        for erratum in self.document.errata.values():
-            if erratum.kind != "refuted" and asserted.intersection(erratum.controls):
-                yield erratum.id
+    def errata_in_force(self) -> list[str]:
+        """Return the ids of the errata of the controls that were asserted."""
+        asserted = [result.id for result in self.results]
+        return [erratum.id for erratum in self.document.errata_in_force(asserted)]
 
 
 # --- options, start and end ---------------------------------------------------------------------
@@ -188,9 +191,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _wanted(config):
         return
     try:
-        if config.getoption("--component"):
-            document.load().component(config.getoption("--component"))
         verification = Verification(config)
+        if config.getoption("--component"):
+            verification.document.component(config.getoption("--component"))
     except ConnectInfraError as problem:
         pytest.exit(str(problem), returncode=UNUSABLE)
     if verification.intrusive and config.getoption("numprocesses", None):
@@ -203,6 +206,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_session] = verification
     config.pluginmanager.register(verification, "connect-infra-verification")
     if not _workerinput(config):
+        implementation(verification.target.way)  # its imports are not for the thread
         config.stash[_gathering] = _in_thread(verification.gather)
 
 
@@ -339,16 +343,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("controls")
     if marker is None:
         return
-    ids = [control.id for control in controls_of(marker)]
+    topology = topology_of(metafunc.definition.path)
+    ids = [control.id for control in controls_of(marker, topology)]
     metafunc.parametrize("control", ids, indirect=True, ids=ids)
 
 
-def controls_of(marker: pytest.Mark) -> tuple[Control, ...]:
+def topology_of(path: Path) -> Topology:
+    """Return what a spec is about: specs/containers/ holds document S, all others document A."""
+    return "containers" if path.parent.name == CONTAINERS else "native"
+
+
+def controls_of(marker: pytest.Mark, topology: Topology) -> tuple[Control, ...]:
     """Return the controls that a `controls` marker names; DocumentError if there is none.
 
     `where` is a test of a control, or the keys that are meant.
     """
-    known = document.load()
+    known = document.load(topology)
     if "component" in marker.kwargs:
         where = marker.kwargs.get("where", lambda control: True)
         chosen = where if callable(where) else lambda control: control.key in where
@@ -367,6 +377,16 @@ def control_of(item: pytest.Item) -> str | None:
     return item.stash.get(_control_id, None)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the specs of the topology that the target doesn't have."""
+    verification = config.stash.get(_session, None)
+    if verification is None or collection_path.suffix != ".py":
+        return None
+    if config.rootpath / SPECS not in collection_path.parents:
+        return None
+    return topology_of(collection_path) != verification.target.topology or None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Note each spec's control; leave out what was not asked for or is not allowed."""
@@ -374,18 +394,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         callspec = getattr(item, "callspec", None)
         if item.get_closest_marker("controls") and callspec is not None:
             item.stash[_control_id] = callspec.params["control"]
-    kept = [item for item in items if _chosen(item, config)]
+    verification = config.stash.get(_session, None)
+    kept = [item for item in items if _chosen(item, config, verification)]
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
         items[:] = kept
 
 
-def _chosen(item: pytest.Item, config: pytest.Config) -> bool:
+def _chosen(item: pytest.Item, config: pytest.Config, run: Verification | None) -> bool:
     control_id = control_of(item)
-    if control_id is None or config.option.collectonly:
+    if control_id is None or run is None:
         return True
     component = config.getoption("--component")
-    if component and document.load().controls[control_id].component != component:
+    if component and run.document.controls[control_id].component != component:
         return False
     return bool(config.getoption("--intrusive")) or not item.get_closest_marker("intrusive")
 
@@ -511,16 +532,14 @@ def _verdict(
     status, message = _status(call, report)
     expected = OWN_SECRET if expectation.control.type == "secret" else expectation.expected
     if status == "fail":
-        difference = f"expected {expected!r}, found {found!r}"
+        difference = messages.difference(expected, found)
         message = f"{message}: {difference}" if message else difference
     if status in {"fail", "error"}:
-        message += _advice(expectation.control, verification.document)
+        message += messages.advice(verification.document.errata_in_force([expectation.id]))
         waiver = verification.waivers.get(expectation.id)
         if waiver is not None:
             status = "waived"
-            message += (
-                f" (waived by {waiver.owner} until {waiver.expires.isoformat()}: {waiver.reason})"
-            )
+            message += messages.waived(WaiverNote(waiver.owner, waiver.expires, waiver.reason))
     return Result(
         id=expectation.id,
         status=status,
@@ -549,9 +568,3 @@ def _said(problem: AssertionError) -> str:
     """Return the sentence that the spec itself gave with its assertion."""
     first = str(problem).partition("\n")[0]
     return "" if first.startswith("assert ") else first
-
-
-def _advice(control: Control, known: Document) -> str:
-    """Name the erratum of a control that is wrong, and what to do about it."""
-    errata = [one for one in known.errata_of(control.id) if one.kind != "refuted"]
-    return "".join(f" [{one.id}: {one.title}. {one.instead}]" for one in errata)

@@ -9,14 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 from xml.etree import ElementTree
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from connect_infra.errors import ObservationError
+from connect_infra.report import messages
 
 Status = Literal["pass", "fail", "error", "waived", "not_applicable"]
 
@@ -80,10 +82,8 @@ class Run:
 def load(path: Path) -> Run:
     """Read a run that `to_json` wrote; raises ObservationError when it is not one."""
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        controls = tuple(Result(**each) for each in data.pop("controls"))
-        return Run(controls=controls, **data)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
+        return TypeAdapter(Run).validate_json(path.read_bytes())
+    except (OSError, ValueError) as problem:
         raise ObservationError(
             expected="results of a verification",
             found=f"{type(problem).__name__}",
@@ -163,14 +163,21 @@ def summarise(run: Run, errata: Iterable[str], console: Console) -> None:
 
 
 def _list(run: Run, status: Status, console: Console) -> None:
-    """Group by message: twenty controls of a server that is down are one line."""
-    messages: dict[str, list[str]] = {}
+    """Group by what was said: twenty controls of a server that is down are one line.
+
+    Advice, which differs from control to control, stands below.
+    """
+    said: dict[str, tuple[list[str], dict[str, None]]] = {}
     for result in run.controls:
         if result.status == status:
-            messages.setdefault(result.message, []).append(result.id)
+            words, errata = messages.split_advice(result.message)
+            ids, advices = said.setdefault(words, ([], {}))
+            ids.append(result.id)
+            advices |= dict.fromkeys(errata)
     label = "n/a" if status == "not_applicable" else status.upper()
-    for message, ids in messages.items():
+    for words, (ids, advices) in said.items():
         names = escape(", ".join(ids))
-        console.print(
-            f"[{_COLOURS[status]}]{label:7}[/] [bold]{names}[/]  {escape(message)}", soft_wrap=True
-        )
+        line = f"[{_COLOURS[status]}]{label:7}[/] [bold]{names}[/]  {escape(words)}"
+        console.print(line, soft_wrap=True)
+        for advice in advices:
+            console.print(f"        [dim]{escape(advice)}[/]", soft_wrap=True)

@@ -29,6 +29,11 @@ def target_file() -> Path:
     return state_dir() / "lab-target.toml"
 
 
+def authority_file(state: Path) -> Path:
+    """Where clients of a lab find the certificate that they trust."""
+    return state / "authority" / "ca.pem"
+
+
 def write_targets(targets: Iterable[Target]) -> None:
     """Replace the list of the lab's hosts, in one step."""
     file = target_file()

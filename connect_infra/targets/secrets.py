@@ -8,9 +8,10 @@ import os
 import re
 import secrets as random
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from connect_infra.document import Topology
 from connect_infra.errors import InventoryError
 from connect_infra.targets.target import Target
 
@@ -33,6 +34,22 @@ NAMES = (
     "SENTRY_DSN",
 )
 """Every secret of the documents, by the name it has in document A, 6.2, where it has one."""
+
+NAMES_OF: Mapping[Topology, tuple[str, ...]] = {
+    "native": NAMES,
+    "containers": (
+        "POSTGRES_PASSWORD",
+        "POSTGRES_ADMIN_PASSWORD",
+        "REPLICATION_PASSWORD",
+        "PATRONI_PASSWORD",
+        "REDIS_PASSWORD",
+        "NEXTAUTH_SECRET",
+        "ENCRYPTION_KEY",
+    ),
+}
+"""The secrets of each topology. Document S names REDIS_PASSWORD, NEXTAUTH_SECRET and the database's
+URL, of which POSTGRES_PASSWORD is the secret part; the others are what Patroni and the release need
+beside them."""
 
 PLACEHOLDER = re.compile(r"your_\w*|\w*_here|password|(secure|cache|queue)_\w*password")
 """What documents A and S print in the place of a secret."""
@@ -66,28 +83,26 @@ class Secrets(Mapping[str, str]):
 
 
 def load_secrets(target: Target) -> Secrets:
-    """Return the target's secrets, every one of NAMES.
+    """Return the target's secrets, every one that its topology has.
 
     The file is TOML (`*.toml`) or NAME=value lines, and readable by its owner only. Raises
     InventoryError, which names the secret and never shows its value.
     """
     if target.secrets is None:
         raise _refused(f"target {target.name}", "a secrets file", "none", "set `secrets` for it")
-    return _read(target.secrets)
+    return _read(target.secrets, NAMES_OF[target.topology])
 
 
-def generate_secrets(path: Path) -> Secrets:
+def generate_secrets(path: Path, topology: Topology = "native") -> Secrets:
     """Return a lab's secrets at `path`; where there is no file, make a TOML file, mode 600.
 
     What is there is kept, because running hosts have it. Lengths follow document A, 6.2:
     JWT_SECRET at least 64 characters, ENCRYPTION_KEY 32. Raises InventoryError as load_secrets.
     """
+    names = NAMES_OF[topology]
     if path.exists():
-        return _read(path)
-    values = {name: random.token_hex(24) for name in NAMES}
-    values["JWT_SECRET"] = random.token_hex(48)
-    values["ENCRYPTION_KEY"] = random.token_hex(16)
-    values["SENTRY_DSN"] = f"https://{random.token_hex(16)}@sentry.invalid/1"
+        return _read(path, names)
+    values = {name: _GENERATED.get(name, _password)() for name in names}
     text = "".join(f'{name} = "{value}"\n' for name, value in values.items())
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)  # what an interrupted run left
@@ -97,7 +112,20 @@ def generate_secrets(path: Path) -> Secrets:
     return Secrets(values)
 
 
-def _read(file: Path) -> Secrets:
+def _password() -> str:
+    return random.token_hex(24)
+
+
+_GENERATED: Mapping[str, Callable[[], str]] = {
+    "JWT_SECRET": lambda: random.token_hex(48),
+    "NEXTAUTH_SECRET": lambda: random.token_hex(48),
+    "ENCRYPTION_KEY": lambda: random.token_hex(16),
+    "SENTRY_DSN": lambda: f"https://{random.token_hex(16)}@sentry.invalid/1",
+}
+"""Secrets that are no passwords of the default length."""
+
+
+def _read(file: Path, names: Sequence[str]) -> Secrets:
     try:
         mode = file.stat().st_mode & 0o777
         text = file.read_text(encoding="utf-8")
@@ -108,8 +136,8 @@ def _read(file: Path) -> Secrets:
         remedy = f"run chmod 600 {file}"
         raise _refused(str(file), "a file for its owner only (mode 600)", f"mode {mode:o}", remedy)
     values = _toml(file, text) if file.suffix == ".toml" else parse_lines(file, text)
-    _check(file, values)
-    return Secrets({name: values[name] for name in NAMES})
+    _check(file, values, names)
+    return Secrets({name: values[name] for name in names})
 
 
 def _toml(file: Path, text: str) -> dict[str, str]:
@@ -144,16 +172,16 @@ def _unquoted(value: str) -> str:
     return value
 
 
-def _check(file: Path, values: Mapping[str, str]) -> None:
-    for what, names in (
-        ("is missing", [name for name in NAMES if name not in values]),
-        ("is unknown", [name for name in values if name not in NAMES]),
+def _check(file: Path, values: Mapping[str, str], names: Sequence[str]) -> None:
+    for what, wrong in (
+        ("is missing", [name for name in names if name not in values]),
+        ("is unknown", [name for name in values if name not in names]),
     ):
-        if names:
-            found = f"that {', '.join(names)} {what}"
-            raise _refused(str(file), f"the {len(NAMES)} documented secrets", found, "correct it")
-    for name in NAMES:
-        _check_value(f"{file}, {name}", values[name], name in PASSWORDS)
+        if wrong:
+            found = f"that {', '.join(wrong)} {what}"
+            raise _refused(str(file), f"the {len(names)} documented secrets", found, "correct it")
+    for name in names:
+        _check_value(f"{file}, {name}", values[name], name.endswith("_PASSWORD"))
 
 
 def _check_value(where: str, value: str, password: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from connect_infra.document import DOCUMENTED_DOMAIN, Sizing, parse
+from connect_infra.document import DOCUMENTED_DOMAIN, Sizing, Topology, parse
 
 
 def _memory(value: object) -> object:
@@ -44,7 +44,7 @@ class Target(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    topology: Literal["native", "containers"] = "native"
+    topology: Topology = "native"
     way: Literal["ssh", "docker", "local"] = "ssh"
     host: str = ""
     """Name or address for ssh, the container's name for docker, nothing for local."""

@@ -7,6 +7,7 @@ import subprocess
 from contextlib import suppress
 
 from connect_infra.errors import CommandFailed
+from connect_infra.targets import Target
 from connect_infra.transport.base import Completed, Connection
 from connect_infra.transport.relay import CHUNK, Channel
 
@@ -17,9 +18,10 @@ PATIENCE = 1.0
 class LocalConnection(Connection):
     """Commands are processes of this machine."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, target: Target) -> None:
         """Nothing needs to be opened."""
-        super().__init__(name, root=os.geteuid() == 0)
+        super().__init__(target.name, root=os.geteuid() == 0)
+        self._target = target
 
     def execute(self, argv: list[str], stdin: bytes, timeout: float) -> Completed:
         """Run a command here, in a process group of its own."""
@@ -57,7 +59,7 @@ class LocalConnection(Connection):
 
     def again(self) -> Connection:
         """There is no login to make: another connection to this machine."""
-        return LocalConnection(self.name)
+        return LocalConnection(self._target)
 
     def close(self) -> None:
         """Nothing is held open."""

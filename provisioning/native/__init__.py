@@ -8,8 +8,10 @@ from provisioning.native import (
     fail2ban,
     host,
     layout,
+    logrotate,
     nginx,
     node,
+    operations,
     pgbackrest,
     pgbouncer,
     pm2,
@@ -29,12 +31,13 @@ def components(ctx: Context) -> tuple[Component, ...]:
         (
             host.component(ctx),
             layout.component(ctx),
-            scripts.component(),
+            scripts.component(ctx),
             pgbackrest.component(ctx),
             postgresql.component(ctx),
             pgbouncer.component(ctx),
             redis.cache(ctx),
             redis.queue(ctx),
+            logrotate.component(ctx),
             node.component(ctx),
             release.component(ctx),
             pm2.socket(ctx),
@@ -47,5 +50,6 @@ def components(ctx: Context) -> tuple[Component, ...]:
             fail2ban.component(ctx),
             *prometheus.components(ctx),
             dashboards.component(ctx),
+            operations.component(),
         )
     )

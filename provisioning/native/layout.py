@@ -2,16 +2,21 @@
 
 from provisioning.component import Component, Context
 from provisioning.native.host import USER
-from provisioning.resources import Directory, File, Resource, Symlink
+from provisioning.resources import Directory, Ensure, Resource
 
 ROOT = "/opt/connect"
 
 INITIAL = f"{ROOT}/releases/1970-01-01T00-00-00"
 """Where `current` leads until the first deployment: older than any release can be."""
 
-README = (
-    b"No release has been deployed yet: this directory only gives `current` somewhere to lead.\n"
-)
+SEED = f"""
+install -d -o {USER} -g {USER} {INITIAL}
+echo 'No release has been deployed yet: this directory gives `current` somewhere to lead.' \\
+  > {INITIAL}/README
+ln -s {INITIAL.removeprefix(f"{ROOT}/")} {ROOT}/current
+chown -h {USER}:{USER} {ROOT}/current
+"""
+"""Not resources: deployments move `current` and in the end remove the empty release."""
 
 OWNED = {
     "releases": 0o755,
@@ -20,7 +25,6 @@ OWNED = {
     "shared/logs": 0o755,
     "shared/uploads": 0o755,
     "shared/ssl": 0o750,
-    "scripts": 0o755,
     "monitoring": 0o755,
     "monitoring/grafana-dashboards": 0o755,
 }
@@ -33,8 +37,6 @@ def component(ctx: Context) -> Component:
     resources += [Directory(f"{ROOT}/{name}", mode, USER, USER) for name, mode in OWNED.items()]
     resources += [
         Directory(f"{ROOT}/backup", 0o751, USER, USER),
-        Directory(INITIAL, 0o755, USER, USER),
-        File(f"{INITIAL}/README", README, 0o644, USER, USER),
-        Symlink(f"{ROOT}/current", INITIAL.removeprefix(f"{ROOT}/"), seed=True),
+        Ensure("current leads somewhere", f"test -L {ROOT}/current", SEED),
     ]
     return Component("layout", tuple(resources), after=("host",))

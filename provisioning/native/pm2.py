@@ -52,6 +52,7 @@ def component(ctx: Context) -> Component:
                 directory=SOCKET_DIRECTORY,
                 config=CONFIG,
                 current=CURRENT,
+                scripts=f"{ROOT}/scripts",
                 ecosystem=ECOSYSTEM.rpartition("/")[2],
             ),
         ),

@@ -1,6 +1,7 @@
 """The two Redis servers, cache and queue: Debian's binary, our units, files and directories."""
 
 from decimal import Decimal
+from pathlib import Path
 
 from provisioning.component import Activation, Component, Context
 from provisioning.render import render
@@ -55,14 +56,20 @@ FIRST = Unit("redis-server.service", enabled=False, running=False, masked=True)
 """Debian's own server would take port 6379 as soon as its package is installed."""
 
 
+TAIL = "/usr/local/sbin/connect-redis-aof-tail"
+"""Runs before the queue: without it a power cut may leave a queue that does not start (E80)."""
+
+
 def cache(ctx: Context) -> Component:
     """The cache: evicts, keeps nothing on disk."""
-    return _component(ctx, "redis-cache", "cache", "REDIS_CACHE_PASSWORD", (FIRST,))
+    return _component(ctx, "redis-cache", "cache", "REDIS_CACHE_PASSWORD", (FIRST,), tail="")
 
 
 def queue(ctx: Context) -> Component:
     """The queue: refuses writes when full, keeps an append-only file."""
-    return _component(ctx, "redis-queue", "queue", "REDIS_QUEUE_PASSWORD", ())
+    program = Path(__file__).with_name("redis_aof_tail.py").read_bytes()
+    extra = (File(TAIL, program, 0o755),)
+    return _component(ctx, "redis-queue", "queue", "REDIS_QUEUE_PASSWORD", extra, tail=TAIL)
 
 
 def options(ctx: Context, name: str) -> dict[str, str]:
@@ -87,7 +94,7 @@ def wanted(ctx: Context, name: str, password: str) -> str:
 
 
 def _component(
-    ctx: Context, name: str, short: str, secret: str, extra: tuple[Unit, ...]
+    ctx: Context, name: str, short: str, secret: str, extra: tuple[Unit | File, ...], *, tail: str
 ) -> Component:
     directory = f"/var/lib/redis/{short}"
     file, unit = f"/etc/redis/{name}.conf", f"{name}.service"
@@ -98,6 +105,9 @@ def _component(
     content = render(
         "native/redis.conf.j2", options=documented, directory=directory, password=password
     )
+    service = render(
+        "native/redis.service.j2", short=short, name=name, directory=directory, tail=tail
+    )
     return Component(
         name,
         (
@@ -105,7 +115,7 @@ def _component(
             Package("redis-server"),
             Directory(directory, 0o750, "redis", "redis"),
             File(file, content, 0o640, "redis", "redis", secret=True),
-            File(unit_file, render("native/redis.service.j2", short=short, name=name)),
+            File(unit_file, service),
             Unit(unit),
             Ensure(
                 f"{name} runs with its file",

@@ -52,11 +52,11 @@ def component(ctx: Context) -> Component:
 
 
 def _on_a_lab_host(ctx: Context) -> tuple[Resource, ...]:
-    package = _package(state_dir().absolute() / "release").read_bytes()
+    content = package(state_dir().absolute() / "release").read_bytes()
     # Straight to PostgreSQL: migrations take locks that a transaction pool would lose.
     url = f"postgresql://connect:{ctx.secrets['POSTGRES_PASSWORD']}@127.0.0.1:5432/connect"
     return (
-        File(PACKAGE, package, 0o644, USER, USER),
+        File(PACKAGE, content, 0o644, USER, USER),
         File(UPLOAD, PICTURE, 0o644, USER, USER),
         Ensure(
             "a release is deployed",
@@ -67,7 +67,7 @@ def _on_a_lab_host(ctx: Context) -> tuple[Resource, ...]:
     )
 
 
-def _package(home: Path) -> Path:
+def package(home: Path) -> Path:
     """The package of the release's sources as they are now; built once for each content."""
     digest = hashlib.sha256()
     for path in sorted(path for path in SOURCE.rglob("*") if path.is_file()):

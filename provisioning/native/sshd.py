@@ -1,5 +1,7 @@
 """sshd: one file, checked before it is in force, and proven by a fresh login afterwards."""
 
+from collections.abc import Iterable
+
 from provisioning.component import Activation, Component, Context, WayIn
 from provisioning.render import render
 from provisioning.resources import File, Package, Unit
@@ -29,13 +31,20 @@ def component(ctx: Context) -> Component:
         for expectation in ctx.expectations.values()
         if expectation.control.component == "sshd"
     ]
-    content = render("native/sshd_config.j2", path=PATH, documented=documented)
+    return with_options("architecture v2.0, 6.1", documented, after=("host",))
+
+
+def with_options(
+    source: str, documented: Iterable[tuple[str, str]], after: tuple[str, ...]
+) -> Component:
+    """These options and no others; `source` says where they are documented."""
+    content = render("native/sshd_config.j2", path=PATH, source=source, documented=documented)
     return Component(
         "sshd",
         (Package("openssh-server"), File(PATH, content), Unit(UNIT)),
         validate=CHECK,
         verify=ANSWERS,
         activation=Activation(UNIT, reload_ok=True),
-        after=("host",),
+        after=after,
         way_in=WayIn(back=f"systemctl reload {UNIT} || systemctl restart {UNIT}"),
     )

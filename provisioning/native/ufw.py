@@ -4,6 +4,8 @@ The documented commands type the rules one by one, with the firewall off from `r
 Files say the same, can be compared with what is there, and go back as they were.
 """
 
+from collections.abc import Mapping
+
 from connect_infra.document import Expectation
 from provisioning.component import Activation, Component, Context, WayIn
 from provisioning.render import render
@@ -73,6 +75,11 @@ def component(ctx: Context) -> Component:
         for expectation in documented
         if (words := expectation.expected.split())[0] == "default"
     }
+    return with_rules(policies, rules)
+
+
+def with_rules(policies: Mapping[str, str], rules: list[tuple[str, str, str]]) -> Component:
+    """Policies by direction (ACCEPT, DROP), and rules: action, port, protocol."""
     loaded = "\n".join(
         f"-p {protocol} -m {protocol} --dport {port} -j {TARGETS[action]}"
         for action, port, protocol in rules

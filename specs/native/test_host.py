@@ -4,10 +4,12 @@ import re
 
 import pytest
 
+from connect_infra.document import MemorySizes, parse
 from connect_infra.errors import ObservationError
 
 GIGA = 10**9
 MEGABITS = 1000
+GIB = 2**30
 
 
 def release_of(kernel):
@@ -63,3 +65,26 @@ def test_a_link_is_fast_enough(control, facts, found):
         where=control.id,
         remedy="measure it from the providers' side and waive this control with the result",
     )
+
+
+@pytest.mark.controls("host.memory_budget")
+def test_all_services_at_their_worst_fit_the_memory(control, facts, target, found):
+    if target.lab and target.sizing == "documented":
+        pytest.skip("the lab has the memory of the machine it runs on, not the 128 GB of 1.1")
+    sizes = MemorySizes(
+        **{
+            name: parse("memory", facts.postgresql.settings[name].value)
+            for name in ("shared_buffers", "work_mem", "maintenance_work_mem")
+        },
+        max_connections=int(facts.postgresql.settings["max_connections"].value),
+        autovacuum_max_workers=int(facts.postgresql.settings["autovacuum_max_workers"].value),
+        cache_maxmemory=int(facts.redis.cache.config["maxmemory"]),
+        queue_maxmemory=int(facts.redis.queue.config["maxmemory"]),
+        node_processes=len(facts.pm2.connect),
+        max_memory_restart=min(p.settings["max_memory_restart"] for p in facts.pm2.connect),
+    )
+    most = target.memory or facts.host.memory
+    parts = {name: f"{size / GIB:.1f}" for name, size in sizes.at_worst.items()}
+    total = sum(sizes.at_worst.values())
+    found(f"{total / GIB:.1f} of {most / GIB:.1f} GiB: {parts}")
+    assert total <= most, "at worst the services take more memory than there is"

@@ -131,6 +131,11 @@ def test_alertmanager_runs_and_starts_at_boot(control, facts, found):
     assert unit.starts_at_boot
 
 
+@pytest.mark.controls("prometheus.alerting.alertmanagers")
+def test_alertmanager_has_somebody_to_tell(control, facts, found):
+    assert found(facts.prometheus.delivery) != (), "its receiver sends to nobody"
+
+
 @pytest.mark.controls("prometheus.version")
 def test_it_is_of_the_documented_release_or_newer(control, facts, found):
     assert release(found(facts.prometheus.version)) >= release(control.expected)

@@ -1,5 +1,7 @@
 """Architecture v2.0, 5.1: each alert, as Prometheus has it loaded."""
 
+import re
+
 import pytest
 
 from connect_infra.facts.prometheus import bare
@@ -45,7 +47,29 @@ def test_the_file_would_bring_the_same_alert_again(control, facts, found):
     assert same, "the rules' file has another value"
 
 
+def rules_beside(name, facts):
+    """The expressions of the rules of a name that stand beside the documented group."""
+    documented = facts.prometheus.alert(name)
+    return [
+        rule.expr for rule in facts.prometheus.rules if rule.name == name and rule != documented
+    ]
+
+
 @pytest.mark.controls("prometheus.alert.DatabaseDown.expr")
 def test_a_database_that_is_down_behind_its_exporter_is_seen_too(control, facts, found):
-    rules = [rule.expr for rule in facts.prometheus.rules if rule.name == "DatabaseDown"]
-    assert any("pg_up" in expression for expression in found(rules))
+    assert any("pg_up" in expression for expression in found(rules_beside("DatabaseDown", facts)))
+
+
+@pytest.mark.controls("prometheus.alert.HighDiskUsage.expr")
+def test_disks_beside_the_root_are_watched_too(control, facts, found):
+    beside = found(rules_beside("HighDiskUsage", facts))
+    assert any('mountpoint!="/"' in expression for expression in beside)
+
+
+@pytest.mark.controls(
+    "prometheus.alert.HighMemoryUsage.expr", "prometheus.alert.HighDiskUsage.expr"
+)
+def test_somebody_hears_when_a_target_is_down(control, facts, found):
+    documented = [facts.prometheus.alert(name) for name in ("DatabaseDown", "ApplicationDown")]
+    beside = [rule.expr for rule in facts.prometheus.rules if rule not in documented]
+    assert any(re.match(r"up\b.* == 0$", expression) for expression in found(beside))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connect_infra.document import errata_page, load
-from connect_infra.document.loading import DATA, read
+from connect_infra.document.loading import DATA, SECTIONS_OF_S, read
 from connect_infra.document.values import GIB
 from connect_infra.errors import DocumentError, ObservationError
 
@@ -37,18 +37,21 @@ test = "tests/lab/test_x.py::test_y"
 """
 
 
+DOCUMENTS = {"native": "A", "containers": "S"}
+
+
 @pytest.fixture
-def rows():
+def table():
     if not SETTINGS.exists():
         if os.environ.get("CI") == "true":
             pytest.fail(f"the documents' settings.tsv is not at {SETTINGS}")
         pytest.skip(f"no {SETTINGS} beside this checkout; CI holds the data against it")
     with SETTINGS.open(encoding="utf-8", newline="") as file:
-        table = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return {row["id"]: row for row in table if row["document"] == "A"}
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-def test_every_row_of_document_a_is_a_control_and_verbatim(rows):
+@pytest.mark.parametrize("topology", DOCUMENTS)
+def test_every_row_of_a_document_is_a_control_and_verbatim(table, topology):
     def as_row(control):
         return {
             "id": control.id,
@@ -60,7 +63,25 @@ def test_every_row_of_document_a_is_a_control_and_verbatim(rows):
             "kind": control.kind,
         }
 
-    assert {name: as_row(control) for name, control in load().controls.items()} == rows
+    documented = (one for one in load(topology).controls.values() if one.kind != "derived")
+    rows = [row for row in table if row["document"] == DOCUMENTS[topology]]
+    assert rows
+    assert {control.id: as_row(control) for control in documented} == {
+        row["id"]: row for row in rows
+    }
+
+
+def test_a_control_belongs_to_one_topology():
+    native, containers = load("native"), load("containers")
+    assert not native.controls.keys() & containers.controls.keys()
+    assert load() is native
+    assert {one.id for one in native.component("host")} < native.controls.keys()
+    assert {one.id for one in containers.component("host")} < containers.controls.keys()
+
+
+def test_controls_of_document_s_stand_in_the_order_of_its_headings():
+    sections = list(dict.fromkeys(one.section for one in load("containers").controls.values()))
+    assert tuple(sections) == SECTIONS_OF_S
 
 
 def test_the_blank_that_ends_the_log_line_prefix_is_kept():
@@ -108,6 +129,13 @@ def test_the_lab_is_excused_from_what_it_cannot_have_and_from_nothing_else():
     assert set(excused) == hardware | {"connect.service.LimitNOFILE"}
     assert all(excused.values())
     assert all(each.applicable for each in load().on("documented", None, lab=False).values())
+
+
+def test_a_docker_host_of_the_lab_is_excused_from_what_it_cannot_have():
+    on_lab = load("containers").on("scaled", 8 * GIB, lab=True)
+    excused = {name for name, each in on_lab.items() if not each.applicable}
+    hardware = {"os", "docker", "docker_compose", "memory", "storage"}
+    assert excused == {f"bluegreen.host.{name}" for name in hardware} | {"containers.grafana"}
 
 
 def test_the_targets_domain_takes_the_place_of_the_placeholder():
@@ -191,4 +219,4 @@ def test_a_mistake_names_file_control_and_field(tmp_path, control, erratum, name
 
 
 def test_the_data_has_no_stray_files():
-    assert {path.suffix for path in DATA.iterdir()} == {".toml"}
+    assert {path.suffix for path in DATA.rglob("*") if path.is_file()} == {".toml"}

@@ -23,6 +23,16 @@ def test_what_it_runs_with(recorded):
     assert facts.reloaded
 
 
+def test_how_alerts_are_delivered(recorded):
+    assert prometheus.parse(recorded("prometheus")).delivery == ("webhook_configs",)
+
+    def nobody(answer):
+        config = "route: {receiver: nobody}\nreceivers: [{name: nobody}]"
+        answer["alertmanager"]["config"]["original"] = config
+
+    assert changed(recorded, nobody).delivery == ()
+
+
 def test_targets_by_job(recorded):
     facts = prometheus.parse(recorded("prometheus"))
     (node,) = facts.job("node-exporter")

@@ -1,7 +1,9 @@
 """Lab hosts for the tests: a bare one, and one that is provisioned, kept as a snapshot."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,61 @@ def host(lab, snapshot) -> Iterator:
     booted = lab.up("main", snapshot)
     yield booted
     booted.remove()
+
+
+@pytest.fixture(scope="module")
+def attacker(lab) -> Iterator:
+    """A second host on the lab's network, bare, removed after the module."""
+    booted = lab.up("attacker")
+    yield booted
+    booted.remove()
+
+
+@pytest.fixture(scope="session")
+def small_disk() -> Callable:
+    """A disk of 64 MB on a host, mounted at a path while the block runs.
+
+    An overlay over memory: node-exporter counts it as a disk, and filling it harms nobody.
+    """
+
+    @contextmanager
+    def mounted(host, path: str) -> Iterator[None]:
+        below = f"{path}.below"
+        code, said = host.exec(f"""
+set -e
+mkdir -p {path} {below}
+mount -t tmpfs -o size=64M tmpfs {below}
+cd {below}
+mkdir lower upper work
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay {path}
+cd /
+""")
+        assert code == 0, said
+        try:
+            yield
+        finally:
+            code, said = host.exec(f"umount {path} && umount {below} && rmdir {path} {below}")
+            assert code == 0, said
+
+    return mounted
+
+
+@pytest.fixture(scope="module")
+def rule_tests(host) -> Callable[[Sequence[dict], str], str]:
+    """Run unit tests of Prometheus' rules on the host: what promtool says, "" if they hold.
+
+    `rules` are the files to test, as a pattern on the host.
+    """
+
+    def run(tests: Sequence[dict], rules: str) -> str:
+        _, files = host.exec(f"ls {rules}")
+        content = json.dumps({
+            "rule_files": files.split(), "evaluation_interval": "15s", "tests": list(tests),
+        })  # fmt: skip
+        path = "/tmp/rule-tests.json"
+        code, said = host.exec(
+            f"cat > {path} <<'END'\n{content}\nEND\npromtool test rules {path} 2>&1"
+        )
+        return "" if code == 0 and "SUCCESS" in said else said
+
+    return run

@@ -169,6 +169,24 @@ def test_redis_writes_no_pidfile_without_its_runtime_directory(host):
     assert host.exec("ls /run/redis/redis-cache.pid")[0] == 0
 
 
+def test_a_power_cut_leaves_a_queue_that_does_not_start(host):
+    """What `drill run queue-power-cut` found: the file has a length that was never written."""
+    drop_in = "/etc/systemd/system/redis-queue.service.d/documented.conf"
+    cli = f"REDISCLI_AUTH={SECRET.format('REDIS_QUEUE_URL')} redis-cli -p 6380"
+    sh(host, f"{cli} SET kept 1; systemctl stop redis-queue; "
+             "truncate -s +324 /var/lib/redis/queue/appendonlydir/*.incr.aof; "
+             f"mkdir -p {drop_in.rpartition('/')[0]}; "
+             f"printf '[Service]\\nExecStartPre=\\nRestart=no\\n' >{drop_in}; "
+             "systemctl daemon-reload")  # fmt: skip
+    try:
+        assert host.exec("systemctl start redis-queue")[0] != 0
+        assert "Bad file format" in sh(host, "tail -n 5 /var/log/redis/redis-queue.log")
+    finally:
+        sh(host, f"rm {drop_in}; systemctl daemon-reload; systemctl reset-failed redis-queue; "
+                 "systemctl start redis-queue")  # fmt: skip
+    assert sh(host, f"{cli} GET kept") == "1"
+
+
 def test_redis_queue_without_dir_does_not_start(host):
     conf = "/etc/redis/redis-queue.conf"
     sh(host, f"cp -p {conf} /root/queue.kept; sed -i '/^dir /d' {conf}")

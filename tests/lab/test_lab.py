@@ -242,6 +242,16 @@ def kill_build_in_debootstrap(directory, tag):
     build.communicate()
 
 
+def test_a_build_without_room_does_not_begin(lab, tmp_path, monkeypatch):
+    monkeypatch.setattr(image, "tag", lambda: f"{image.REPOSITORY}:none")
+    monkeypatch.setattr(image, "BUILD_BYTES", 2**60)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(image.tempfile, "tempdir", None)
+    with pytest.raises(LabError, match=r"free to build in.*GiB.*TMPDIR"):
+        image.ensure(lab.client, print)
+    assert [path.name for path in tmp_path.iterdir()] == ["connect-infra-image.lock"]
+
+
 def users_of(directory):
     """Command lines and mounts that name the directory."""
     mounts = Path("/proc/mounts").read_text().splitlines()

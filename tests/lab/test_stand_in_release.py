@@ -8,8 +8,9 @@ import time
 import pytest
 import redis
 
-from connect_infra.errors import LabError
-from connect_infra.lab.release import build_release, install
+from connect_infra import operations
+from connect_infra.errors import OperationError
+from connect_infra.lab.release import build_release
 from connect_infra.targets import load_secrets
 from connect_infra.transport import connect
 from connect_infra.web import Site
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
 USER = {"user": "user-7@example.com", "password": "connect-lab"}
 MIGRATE = """
-cd /opt/connect/releases/{version} && runuser -u connect -- sh -euc '
+cd /opt/connect/current && runuser -u connect -- sh -euc '
   set -a; . /opt/connect/shared/config/.env.production
   MIGRATE_DATABASE_URL=$(echo "$DATABASE_URL" | sed s/:6432/:{port}/)
   node migrate.js {option}'
@@ -48,7 +49,7 @@ def connection(host):
 
 @pytest.fixture(scope="module")
 def site(host, connection, tmp_path_factory):
-    install(connection, build_release(tmp_path_factory.mktemp("package"), "first"))
+    operations.deploy(connection, build_release(tmp_path_factory.mktemp("package"), "first"), print)
     return Client(host.target())
 
 
@@ -182,14 +183,16 @@ def test_without_the_queue_it_is_unhealthy_and_forgets_no_count(site, connection
 
 
 def test_migrations_run_once_directly_and_whole(site, connection, tmp_path):
-    pooled = connection.run(MIGRATE.format(version="first", port=6432, option=""), sudo=True)
+    pooled = connection.run(MIGRATE.format(port=6432, option=""), sudo=True)
     assert pooled.code == 1
     assert "pooler" in pooled.stderr
     broken = {"migrations/9999_broken.sql": b"CREATE TABLE half (); SELECT 1/0;"}
-    with pytest.raises(LabError, match="9999_broken failed and was rolled back: division by zero"):
-        install(connection, build_release(tmp_path, "broken", broken))
+    said = []
+    with pytest.raises(OperationError, match="the migrations failed"):
+        operations.deploy(connection, build_release(tmp_path, "broken", broken), said.append)
+    assert "9999_broken failed and was rolled back: division by zero" in "\n".join(said)
     assert site("GET", "/").one("X-Connect-Version") == "first"
-    state = connection.run(MIGRATE.format(version="first", port=5432, option="--status"), sudo=True)
+    state = connection.run(MIGRATE.format(port=5432, option="--status"), sudo=True)
     assert json.loads(state.stdout)["pending"] == []
     half = "runuser -u postgres -- psql -XAtq -d connect -c \"SELECT to_regclass('half')\""
     assert connection.run(f"cd / && {half}", sudo=True).stdout.strip() == ""
@@ -212,7 +215,7 @@ def test_a_reload_brings_the_new_release_and_fails_nobody(site, connection, tmp_
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         clients = [pool.submit(client) for _ in range(4)]
         try:
-            install(connection, package)
+            operations.deploy(connection, package, print)
             time.sleep(2)
         finally:
             stopped = True

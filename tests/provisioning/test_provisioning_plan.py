@@ -69,8 +69,6 @@ CASES = [
     ),
     (Symlink("/a", "b"), {"type": "symlink", "target": "b"}, None),
     (Symlink("/a", "b"), {"type": "symlink", "target": "c"}, ("change", "-> c to -> b")),
-    (Symlink("/a", "b", seed=True), {"type": "symlink", "target": "c"}, None),
-    (Symlink("/a", "b", seed=True), {"type": "absent"}, ("create", "-> b")),
     (Unit("x.service"), GOOD_UNIT, None),
     (Unit("x.service"), GOOD_UNIT | {"start": "enabled-runtime"}, None),
     (

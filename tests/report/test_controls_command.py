@@ -7,7 +7,17 @@ import sys
 from connect_infra import document
 
 FIELDS = [
-    *("id", "document", "section", "documented", "expected", "component", "erratum", "specs"),
+    *(
+        "id",
+        "topology",
+        "document",
+        "section",
+        "documented",
+        "expected",
+        "component",
+        "erratum",
+        "specs",
+    ),
 ]
 
 
@@ -31,7 +41,9 @@ def controls(*arguments):
 
 def test_json_lists_every_control_with_its_specs():
     listed = json.loads(controls("--json").stdout)
-    assert [one["id"] for one in listed] == list(document.load().controls)
+    both = {name: list(document.load(name).controls) for name in ("native", "containers")}
+    assert [one["id"] for one in listed] == both["native"] + both["containers"]
+    assert {name: [one["id"] for one in listed if one["topology"] == name] for name in both} == both
     assert list(listed[0]) == FIELDS
     by_id = {one["id"]: one for one in listed}
     work_mem = by_id["postgresql.work_mem"]
@@ -47,6 +59,7 @@ def test_a_target_has_its_own_expectations(tmp_path):
     listed = json.loads(
         controls("--json", "--target", "small", "--inventory", str(inventory)).stdout
     )
+    assert {one["topology"] for one in listed} == {"native"}
     (size,) = [one for one in listed if one["id"] == "postgresql.shared_buffers"]
     assert (size["documented"], size["expected"]) == ("24GB", "1536MB")
 

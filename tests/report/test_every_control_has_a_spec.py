@@ -5,7 +5,7 @@ import pytest
 from connect_infra import document
 from connect_infra.report.collection import collected
 
-ASSERTED = {"setting", "fact", "behaviour"}
+ASSERTED = {"setting", "fact", "behaviour", "derived"}
 """Objectives are for the load and the drills, procedures for tests of their own."""
 
 

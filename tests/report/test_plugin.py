@@ -225,3 +225,43 @@ def test_an_unknown_control_in_a_spec_is_refused(run, project):
     code, said, _ = run()
     assert code != 0
     assert "no.such" in said
+
+
+def test_the_thread_that_gathers_imports_no_library():
+    """Two threads that import paramiko at once can fail in the midst of it."""
+    source = (
+        "import sys\n"
+        "from connect_infra.transport import implementation\n"
+        "implementation('ssh')\n"
+        "print('paramiko.transport' in sys.modules, end=' ')\n"
+        "import connect_infra.web\n"
+        "print('docker' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.stdout == "True False\n", done.stderr
+
+
+def test_specs_of_the_other_topology_are_not_run(run, project):
+    folder = project / "specs" / "containers"
+    folder.mkdir()
+    spec = """
+import pytest
+
+@pytest.mark.controls("containers.app1")
+def test_of_a_docker_host(control, found):
+    assert found("blue, port 3000, primary") == control.expected
+"""
+    (folder / "test_containers.py").write_text(spec)
+    assert "containers.app1" not in by_id(run()[2])
+    generate_secrets(project / "secrets-docker.toml", "containers")
+    with (project / "connect-infra.toml").open("a") as inventory:
+        inventory.write(
+            '[targets.docker]\nway = "local"\ntopology = "containers"\n'
+            'secrets = "secrets-docker.toml"\n'
+        )
+    code, said, results = run(target="docker")
+    assert code == 0, said
+    assert {name: one["status"] for name, one in by_id(results).items()} == {
+        "containers.app1": "pass"
+    }
+    assert results["topology"] == "containers"

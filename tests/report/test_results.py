@@ -100,7 +100,10 @@ def test_junit_counts_and_names_every_control():
 
 
 def test_the_summary_says_what_is_wrong_once_and_counts():
-    down = [result("error", f"redis-cache.{name}", message="refused") for name in ("bind", "port")]
+    down = [
+        result("error", f"redis-cache.{name}", message=f"refused{advice}")
+        for name, advice in (("bind", ""), ("port", " [E06: It may not fork. Let it.]"))
+    ]
     screen = io.StringIO()
     made = run(result("fail", message="[work_mem] is 1MB"), *down)
     results.summarise(made, ["E01"], Console(file=screen, width=200))
@@ -108,6 +111,7 @@ def test_the_summary_says_what_is_wrong_once_and_counts():
     assert text.count("refused") == 1
     assert "redis-cache.bind, redis-cache.port" in text
     assert "[work_mem] is 1MB" in text
+    assert "        [E06: It may not fork. Let it.]\n" in text
     assert "0 pass   1 fail   2 error" in text
     assert "scaled" in text
     assert "E01" in text

@@ -135,3 +135,14 @@ def test_no_text_crashes_the_reader(text):
     except InventoryError:
         return
     assert all(isinstance(value, str) for value in values.values())
+
+
+def test_a_docker_host_has_secrets_of_its_own(tmp_path):
+    file = tmp_path / "secrets-containers.toml"
+    secrets = generate_secrets(file, "containers")
+    docker = Target(name="staging", host="h", topology="containers", secrets=file)
+    assert load_secrets(docker) == secrets
+    assert {"REDIS_PASSWORD", "NEXTAUTH_SECRET"} <= set(secrets)
+    assert len(secrets["NEXTAUTH_SECRET"]) >= 64
+    with pytest.raises(InventoryError, match="PGBOUNCER_ADMIN_PASSWORD"):
+        load_secrets(target(file))

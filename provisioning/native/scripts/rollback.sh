@@ -1,34 +1,36 @@
 #!/bin/bash
-# Back to the release that was current before the last deployment, in one step.
+# Back to the release that was current before this one, without an interruption.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 Usage: rollback.sh [--help]
-Switches /opt/connect/current back to the release that the last deployment replaced.
-Run it as user connect. Exit code: 0 done, 1 there is none to go back to, 2 wrong usage.
+Tries the release that was current before on a private socket, switches /opt/connect/current to it
+in one step, reloads PM2 and asks the front door for its version. Again goes one release further
+back. Whatever fails is taken back. Run it as user connect (with sudo) or as root.
+Exit code: 0 done, 1 nothing changed (or taken back), 2 wrong usage, 3 could not be taken back.
 Example: /opt/connect/scripts/rollback.sh
 TEXT
 }
 
-BASE=/opt/connect
+HERE=$(dirname "$(realpath "$0")")
+# shellcheck source=lib/common.sh
+. "$HERE/lib/common.sh"
+# shellcheck source=lib/releases.sh
+. "$HERE/lib/releases.sh"
 
-case "${1:-}" in
-  "") ;;
-  --help) usage; exit 0 ;;
-  *) usage >&2; exit 2 ;;
-esac
+no_arguments "$@"
+as_root "$@"
 
-exec 9>"$BASE/releases/.lock"
-flock --nonblock 9 || { echo "a deployment is running" >&2; exit 1; }
-
-previous=$(readlink "$BASE/releases/.previous") || {
-  echo "no release was replaced yet: nothing to go back to" >&2
-  exit 1
-}
-[ -d "$BASE/$previous" ] || { echo "$previous is gone" >&2; exit 1; }
-[ "$previous" != "$(readlink "$BASE/current")" ] || { echo "$previous is current" >&2; exit 1; }
-ln --symbolic "$previous" "$BASE/.current-rollback.$$"
-mv --no-target-directory "$BASE/.current-rollback.$$" "$BASE/current"
-rm --force "$BASE/releases/.previous"
-echo "current release: $(basename "$previous")"
+lock
+recover
+current=$(current_release)
+target=$(previous_release) || fail "no release was current before $current: there is nothing to go back to"
+begin "$target" rollback
+say "trial: release $target on a private socket"
+trial "$target" || fail "release $target does not pass its health check; nothing was switched"
+say "switch: current leads to $target; PM2 reloads"
+activate "$target" || fail "release $target is not served"
+forget_after "$target" # before the switch is final: killed in between, it is taken back as a whole
+rm "$JOURNAL"
+say "done: version $(version_of "$target") is served, release $target (before: $current)"

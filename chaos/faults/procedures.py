@@ -1,0 +1,141 @@
+"""The documents' own procedures as drills: deploy, roll back, and what a restore must mend.
+
+They use the host's own scripts (/opt/connect/scripts), as an operator does.
+"""
+
+from chaos.faults.base import BEFORE, Fault
+
+SCRIPTS = "/opt/connect/scripts"
+
+VERSION = "0.0.0-drill"
+"""What the release of a drill calls itself; removed with it."""
+
+DATA = "/var/lib/postgresql/15/main"
+CLUSTER = "postgresql@15-main.service"
+PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d connect -c"
+
+SERVED = f'test "$(cat /opt/connect/current/VERSION)" = {VERSION}'
+NOT_SERVED = f'test "$(cat /opt/connect/current/VERSION)" != {VERSION}'
+
+# The stand-in's own package under another version: a release that differs in nothing else.
+PACKAGE = f"""
+package=/var/lib/connect-infra/drill-release.tar.gz
+work=$(mktemp -d)
+tar -xzf "$(ls /opt/connect/releases/connect-*.tar.gz | head -1)" -C "$work"
+echo {VERSION} > "$work/VERSION"
+tar -czf "$package" -C "$work" .
+rm -rf "$work"
+"""
+
+DEPLOY = f"{SCRIPTS}/deploy.sh /var/lib/connect-infra/drill-release.tar.gz"
+
+GONE = f"""
+if {SERVED}; then {SCRIPTS}/rollback.sh; fi
+{NOT_SERVED}
+rm -f /var/lib/connect-infra/drill-release.tar.gz
+for release in /opt/connect/releases/*/; do
+  if [ "$(cat "$release/VERSION" 2>/dev/null)" = {VERSION} ]; then rm -rf "$release"; fi
+done
+"""
+
+
+def deploy(number: int) -> Fault:
+    """Deploy a release with another version."""
+    return Fault(PACKAGE, DEPLOY, SERVED, GONE, NOT_SERVED, version=VERSION)
+
+
+def roll_back(number: int) -> Fault:
+    """Roll back from a release with another version."""
+    return Fault(
+        f"{PACKAGE}\n{DEPLOY}", f"{SCRIPTS}/rollback.sh", NOT_SERVED, GONE, NOT_SERVED,
+        version=BEFORE,
+    )  # fmt: skip
+
+
+def lost_data(number: int) -> Fault:
+    """The data directory is deleted, two seconds after the last WAL segment was archived.
+
+    It is moved out of the way instead, so that a failed restore can be undone.
+    """
+    lost, mark = f"{DATA}.drill-lost", f"$drill/lost-{number}"
+    return Fault(
+        prepare=f"{SCRIPTS}/backup-database.sh full",
+        inject=f"""
+segment=$({PSQL} "SELECT pg_walfile_name(pg_switch_wal())")
+until [ "$({PSQL} "SELECT last_archived_wal >= '$segment' FROM pg_stat_archiver")" = t ]; do
+  sleep 0.2
+  tries=$((${{tries:-0}} + 1))
+  [ "$tries" -lt 50 ] || break
+done
+sleep 2
+touch {mark}
+systemctl kill --signal=KILL {CLUSTER}
+mv {DATA} {lost}
+""",
+        happened=f"test -e {mark} && ! {PSQL} 'SELECT 1' 2>/dev/null",
+        undo=f"""
+test -d {lost} || exit 0
+if ! {PSQL} 'SELECT count(*) FROM funding_programs' >/dev/null 2>&1; then
+  systemctl stop {CLUSTER}
+  rm -rf {DATA}
+  mv {lost} {DATA}
+  systemctl reset-failed {CLUSTER} 2>/dev/null || true
+  systemctl start {CLUSTER}
+fi
+rm -rf {lost}
+for unit in pgbouncer connect nginx prometheus-postgres-exporter; do systemctl start "$unit"; done
+""",
+        healed=f"test ! -e {lost} && {PSQL} 'SELECT 1'",
+    )
+
+
+def bad_migration(number: int) -> Fault:
+    """A migration drops a table. The moment before it is kept for the point-in-time recovery."""
+    kept = f"/var/lib/connect-infra/drill-table-{number}.sql"
+    there = f"{PSQL} \"SELECT to_regclass('funding_programs') IS NOT NULL\" | grep -q t"
+    return Fault(
+        prepare=f"""
+{SCRIPTS}/backup-database.sh full
+runuser -u postgres -- pg_dump -d connect -Fc > {kept}
+""",
+        inject=f"""
+{PSQL} "SELECT now()" > $drill/before-migration
+sleep 0.2
+{PSQL} "DROP TABLE funding_programs CASCADE"
+""",
+        happened=f"test -s $drill/before-migration && ! {there}",
+        undo=f"""
+test -e {kept} || exit 0
+{there} || runuser -u postgres -- pg_restore -d connect -t funding_programs < {kept}
+rm -f {kept}
+""",
+        healed=f"test ! -e {kept} && {there}",
+    )
+
+
+def lost_application(number: int) -> Fault:
+    """The current release and the configuration are deleted."""
+    kept = f"/var/lib/connect-infra/drill-application-{number}"
+    return Fault(
+        prepare=f"""
+{SCRIPTS}/backup-system.sh
+mkdir -p {kept}
+cp -a /opt/connect/releases /opt/connect/shared/config {kept}/
+""",
+        inject="""
+rm -rf "$(realpath /opt/connect/current)" /opt/connect/shared/config/ecosystem.config.js \
+  /opt/connect/shared/config/.env.production
+systemctl kill --signal=KILL connect.service
+""",
+        happened="test ! -e /opt/connect/current/server.js",
+        undo=f"""
+test -d {kept} || exit 0
+if ! test -e /opt/connect/current/server.js; then
+  cp -a {kept}/releases/. /opt/connect/releases/
+  cp -a {kept}/config/. /opt/connect/shared/config/
+  systemctl restart connect.service
+fi
+rm -rf {kept}
+""",
+        healed=f"test -e /opt/connect/current/server.js && test ! -e {kept}",
+    )

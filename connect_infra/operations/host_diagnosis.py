@@ -1,0 +1,164 @@
+"""Looks around on the host (document A, 8.1); travels there as text and uses Python's library only.
+
+`main` returns the sections in order: {title: {"rows": [[...], ...], "hint": what to do about it}}.
+A section that can't be observed says why; the others are unaffected.
+"""
+
+import collections
+import glob
+import json
+import os
+import re
+import subprocess
+import time
+
+BASE = "/opt/connect"
+Rows = list[list[str]]
+
+LINES = 10
+"""How many of the newest lines and the biggest things are shown."""
+
+SECRETS = re.compile(r"(://[^:/\s]*:)[^@\s]*@|(password\s*[=:]?\s*)'[^']*'", re.IGNORECASE)
+
+
+def run(*command: str) -> str:
+    """What a command prints; RuntimeError with its last words when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd="/")
+    if done.returncode != 0:
+        raise RuntimeError((done.stderr.strip() or f"{command[0]} failed").splitlines()[0])
+    return done.stdout
+
+
+def query(sql: str) -> Rows:
+    """The rows of a query to the server itself."""
+    said = run("runuser", "-u", "postgres", "--", "psql", "-XAtq", "-F", "\t", "-d", "connect",
+               "-c", sql)  # fmt: skip
+    return [line.split("\t") for line in said.splitlines()]
+
+
+def mebibytes(size: float) -> str:
+    """A number of bytes for a person."""
+    return f"{size / 2**20:.1f} MiB"
+
+
+def _hidden(found: re.Match[str]) -> str:
+    return f"{found[1]}…@" if found[1] else f"{found[2]}'…'"
+
+
+def shown(line: str) -> str:
+    """A line without passwords, not longer than a person reads."""
+    hidden = SECRETS.sub(_hidden, line)
+    return hidden.strip()[:240]
+
+
+def memory() -> Rows:
+    """What each unit's processes really take: what several share is divided among them."""
+    units: collections.Counter[str] = collections.Counter()
+    for path in glob.glob("/proc/[0-9]*/smaps_rollup"):
+        try:
+            with open(path) as rollup, open(path.replace("smaps_rollup", "cgroup")) as groups:
+                size = sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+                unit = re.search(r"([^/\s]+\.(?:service|scope))\s", groups.read())
+        except OSError:  # it has ended, or is the kernel's
+            continue
+        units[unit[1] if unit else "no unit"] += size * 1024
+    return [[unit, mebibytes(size)] for unit, size in units.most_common(LINES)]
+
+
+def connections() -> Rows:
+    """How many there are of each user in each state."""
+    return query(
+        "SELECT coalesce(usename, backend_type), coalesce(state, ''), count(*)"
+        " FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3 DESC"
+    )
+
+
+def slow_queries() -> Rows:
+    """Running now for more than a second, and logged as slow (log_min_duration_statement)."""
+    rows = query(
+        "SELECT 'now', date_trunc('millisecond', now() - query_start), pid,"
+        " regexp_replace(query, '\\s+', ' ', 'g') FROM pg_stat_activity WHERE state = 'active'"
+        " AND pid <> pg_backend_pid() AND now() - query_start > interval '1 second'"
+    )
+    log = run("tail", "--lines=20000", "/var/log/postgresql/postgresql-15-main.log")
+    found = re.findall(r"duration: ([\d.]+) ms\s+(?:statement|execute [^:]*): ([^\n]*)", log)
+    slowest = sorted(found, key=lambda each: -float(each[0]))[:LINES]
+    return rows + [["logged", f"{float(ms) / 1000:.2f} s", "", text] for ms, text in slowest]
+
+
+def locks() -> Rows:
+    """Who waits for whom."""
+    return query(
+        "SELECT waiting.pid, date_trunc('second', now() - waiting.query_start),"
+        " 'waits for', blocking.pid, blocking.state, left(blocking.query, 100)"
+        " FROM pg_stat_activity waiting"
+        " CROSS JOIN unnest(pg_blocking_pids(waiting.pid)) AS holder(pid)"
+        " JOIN pg_stat_activity blocking ON blocking.pid = holder.pid"
+    )
+
+
+def pm2() -> Rows:
+    """Its processes, and the release that each really runs."""
+    said = run("runuser", "-u", "connect", "--", "env", "HOME=/home/connect",
+               "PM2_HOME=/home/connect/.pm2", "pm2", "jlist", "--silent")  # fmt: skip
+    return [
+        [
+            str(one["pid"]),
+            one["pm2_env"]["status"],
+            f"{one['pm2_env']['restart_time']} restarts",
+            mebibytes(one["monit"]["memory"]),
+            f"{one['monit']['cpu']} % CPU",
+            f"up {(time.time() * 1000 - one['pm2_env']['pm_uptime']) / 60000:.0f} min",
+            os.path.basename(os.readlink(f"/proc/{one['pid']}/cwd")) if one["pid"] else "",
+        ]
+        for one in json.loads(said[said.index("[") :])
+    ]
+
+
+def disk() -> Rows:
+    """Filesystems, and the directories that grow."""
+    columns = "--output=target,size,used,avail,pcent"
+    said = run("df", "-h", "--local", columns, "--exclude-type=tmpfs", "--exclude-type=devtmpfs")
+    rows = [line.split() for line in said.splitlines()[1:]]
+    for path in (f"{BASE}/releases", f"{BASE}/backup", f"{BASE}/shared/uploads",
+                 f"{BASE}/shared/logs", "/var/lib/postgresql/15/main", "/var/log",
+                 "/var/lib/postgresql/15/main/pg_wal"):  # fmt: skip
+        rows.append([path, run("du", "--summarize", "--human-readable", path).split()[0]])
+    return rows
+
+
+def errors() -> Rows:
+    """Newest last: the system's errors of the last hour, the application's unit and error log."""
+    system = run(
+        "journalctl", "-q", "--since=-1h", "--priority=err", "--no-pager", "-n", str(LINES)
+    )
+    unit = run("journalctl", "-q", "--unit=connect", "--no-pager", "-n", str(LINES // 2))
+    rows = [["system", line] for line in system.splitlines()]
+    rows += [["connect.service", line] for line in unit.splitlines()]
+    log = f"{BASE}/shared/logs/error.log"
+    if os.path.exists(log):
+        rows += [["error.log", line] for line in run("tail", f"--lines={LINES}", log).splitlines()]
+    return rows
+
+
+SECTIONS = {
+    "memory by service": (memory, "too much: fewer PM2 instances, a smaller work_mem"),
+    "connections": (connections, "idle in transaction: the application holds on to them"),
+    "slow queries": (slow_queries, "EXPLAIN them; add an index"),
+    "locks": (locks, "end the one that blocks: SELECT pg_terminate_backend(pid)"),
+    "PM2": (pm2, "restarts that grow: see error.log; another release: connect-infra rollback"),
+    "disk": (disk, "connect-infra health says when a disk is too full"),
+    "recent errors": (errors, "journalctl -u connect; /opt/connect/shared/logs/error.log"),
+}
+
+
+def main(_: object) -> dict[str, dict[str, object]]:
+    """Every section, in order."""
+    found: dict[str, dict[str, object]] = {}
+    for title, (look, hint) in SECTIONS.items():
+        try:
+            rows = [[shown(str(cell)) for cell in row] for row in look()]
+            found[title] = {"rows": rows, "hint": hint}
+        except Exception as problem:
+            found[title] = {"rows": [], "hint": hint, "problem": shown(str(problem))}
+    return found

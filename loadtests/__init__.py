@@ -1,0 +1,1 @@
+"""The documented load: users, arrivals, objectives and the verdict on them."""

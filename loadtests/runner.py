@@ -1,0 +1,204 @@
+"""One run from its beginning to its document: the only module that knows the order of things."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from connect_infra.errors import ConnectInfraError, LoadError
+from connect_infra.targets import Target
+from connect_infra.transport import Connection, connect
+from loadtests import after, guards, knee
+from loadtests.baseline import compare
+from loadtests.conclusion import run_of
+from loadtests.evidence import Evidence, Follower
+from loadtests.plan import Plan
+from loadtests.planning import plan_for
+from loadtests.process import Locust
+from loadtests.profile import Profile
+from loadtests.result import LoadRun
+from loadtests.server import Watch
+from loadtests.site import require_answer
+from loadtests.sources import client_addresses
+from loadtests.store import LOG, PLAN, ROWS, Store
+
+BEGIN_LIMIT = 120.0
+"""Seconds within which all users must be there."""
+
+END_LIMIT = 60.0
+"""Seconds after the last time-out within which locust must have ended."""
+
+LATE_ENDS = 3.0
+"""Seconds after a step until it is judged, so that its last answers count."""
+
+BEAT = 1.0
+
+Progress = Callable[[str], None]
+
+
+def run_load(
+    profile: Profile,
+    target: Target,
+    store: Store,
+    progress: Progress,
+    *,
+    workers: int = 0,
+    remote: bool = False,
+) -> LoadRun:
+    """Load a target as a profile says, judge it, keep the results; `workers` = 0: one process.
+
+    GuardError when the target does not allow it, LoadError when the run can't even be kept. All
+    else that goes wrong makes the run invalid and is among its reasons.
+    """
+    guards.require_allowed(target)
+    _require_even(profile, workers)
+    with store.alone(target.name):
+        path = store.new(profile.name, target.name, datetime.now(UTC))
+        evidence = Evidence.of(plan_for(profile, target, (), max(1, workers)))
+        try:
+            _attempt(evidence, target, path, progress, workers=workers, remote=remote)
+        except KeyboardInterrupt:
+            evidence.reasons.append("interrupted")
+        except (ConnectInfraError, OSError) as problem:
+            evidence.reasons.append(str(problem))
+        run = run_of(evidence, target, path.name, processes=max(1, workers))
+        good = store.last_good(run) if run.verdict != "invalid" else None
+        if good is not None:
+            run = run.model_copy(update={"comparison": compare(good, run)})
+        store.save(path, run)
+    return run
+
+
+def _attempt(
+    evidence: Evidence,
+    target: Target,
+    path: Path,
+    progress: Progress,
+    *,
+    workers: int,
+    remote: bool,
+) -> None:
+    profile, address = evidence.plan.profile, evidence.plan.address
+    require_answer(target)
+    with ExitStack() as open_:
+        connection = open_.enter_context(connect(target))
+        own = open_.enter_context(client_addresses(target, address, profile.sources))
+        evidence.plan = plan = plan_for(profile, target, own, max(1, workers))
+        if few := plan.too_few_sources():
+            raise LoadError(
+                expected="enough client addresses",
+                found=few,
+                where=f"profile {profile.name}",
+                remedy="give this machine more addresses, or make load from more machines",
+            )
+        before = after.counters(target, connection)
+        watch = Watch(connection, lambda at, raw: evidence.raws.append((at, raw)))
+        watch.start()
+        open_.callback(_finish, evidence, target, connection, watch, before, progress)
+        _make_load(plan, evidence, path, progress, workers=workers, remote=remote)
+
+
+def _make_load(
+    plan: Plan,
+    evidence: Evidence,
+    path: Path,
+    progress: Progress,
+    *,
+    workers: int,
+    remote: bool,
+) -> None:
+    """Start locust and follow it to its end, or to the step that breaks."""
+    (path / PLAN).write_text(plan.model_dump_json(indent=1), encoding="utf-8")
+    follower = Follower(path / ROWS, evidence)
+    locust = Locust(path / PLAN, path / ROWS, path / LOG, workers=workers, remote=remote)
+    try:
+        with locust:
+            progress(f"{plan.profile.users} users come from {len(plan.sources) or 1} addresses")
+            _follow(locust, follower, evidence, progress)
+    finally:
+        follower.close()
+        evidence.reasons.extend(locust.complaints())
+        if locust.exit_code() not in (0, 1) and not locust.complaints():
+            evidence.reasons.append(f"locust ended with {locust.exit_code()}: see {path / LOG}")
+
+
+def _follow(locust: Locust, follower: Follower, evidence: Evidence, progress: Progress) -> None:
+    profile = evidence.plan.profile
+    started = time.monotonic()
+    end = profile.duration + profile.timeout + END_LIMIT
+    while locust.running:
+        time.sleep(BEAT)
+        follower.follow()
+        progress(_status(evidence))
+        # At the end of the run the workers end first.
+        if evidence.elapsed < profile.duration and (dead := locust.dead_workers()):
+            evidence.reasons.append(f"{dead} of the generator's workers died")
+            return
+        if evidence.begun is None and time.monotonic() - started > BEGIN_LIMIT:
+            evidence.reasons.append(f"not all users were there within {BEGIN_LIMIT:.0f} s")
+            return
+        if evidence.elapsed > end:
+            evidence.reasons.append("locust did not end in time")
+            return
+        if profile.search_for_knee and (broken := _broken_step(evidence)):
+            progress(broken)
+            return
+
+
+def _broken_step(evidence: Evidence) -> str:
+    """What the first step that broke was about; empty while all hold."""
+    found = knee.steps(
+        evidence.merged,
+        evidence.plan.profile,
+        (),
+        cores=1,
+        connections=1,
+        until=evidence.elapsed - LATE_ENDS,
+    )
+    return next((f"{one.rate:g}/s broke: {one.broken}" for one in found if one.broken), "")
+
+
+def _finish(
+    evidence: Evidence,
+    target: Target,
+    connection: Connection,
+    watch: Watch,
+    before: after.Counters,
+    progress: Progress,
+) -> None:
+    """What is read when the load has ended, and what is put right again."""
+    progress("reading the server's side")
+    watch.stop()
+    if watch.problem:
+        evidence.missing.append(watch.problem)
+    after.read(evidence, target, connection, before)
+    after.tidy(evidence.plan, connection)
+
+
+def _status(evidence: Evidence) -> str:
+    """How the run is doing, in one line."""
+    if evidence.begun is None:
+        return "users are made"
+    states = {row.get("worker", ""): row for row in evidence.states}
+    users = sum(row["users"] for row in states.values())
+    connections = sum(row["open"] for row in states.values())
+    total = evidence.merged.total()
+    recent = evidence.merged.between(evidence.elapsed - 3 * evidence.merged.window_seconds, 1e9)
+    p95 = recent.latency.get_value_at_percentile(95) / 1e6 if recent.requests else 0.0
+    return (
+        f"{max(0, evidence.elapsed):.0f} of {evidence.plan.profile.duration:.0f} s: {users} users, "
+        f"{connections} connections, {total.requests} requests, {total.errors.total()} failed, "
+        f"p95 {p95 * 1000:.0f} ms"
+    )
+
+
+def _require_even(profile: Profile, workers: int) -> None:
+    """Users are dealt to workers in turn; LoadError when that leaves a rest."""
+    if workers and profile.users % workers:
+        raise LoadError(
+            expected=f"a number of workers that divides {profile.users} users",
+            found=str(workers),
+            where="--workers",
+            remedy="choose another number",
+        )

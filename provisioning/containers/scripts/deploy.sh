@@ -1,0 +1,96 @@
+#!/bin/bash
+# Deploy a release package to the colour that does not serve, and send the traffic there.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: deploy.sh PACKAGE.tar.gz | --help
+Checks the host, builds and saves the image connect:VERSION, applies its migrations, starts it as the
+colour that does not serve, waits until it is healthy (30 x 2 s) and sends new requests there. The
+other colour goes on running the release of before: rollback.sh returns to it at once, confirm.sh
+ends that. Whatever fails before the switch leaves the traffic where it was.
+Exit code: 0 deployed, 1 the release before serves, 2 wrong usage.
+Example: /opt/connect/scripts/deploy.sh /tmp/connect-1.4.0.tar.gz
+TEXT
+}
+
+HERE=$(dirname "$(realpath "$0")")
+# shellcheck source=lib/colours.sh
+. "$HERE/lib/colours.sh"
+
+ready() { # document S, Deployment process, 1
+  local used
+  used=$(df --output=pcent "$BASE" | tail --lines=1 | tr -dc 0-9)
+  [ "$used" -le "$DISK_LIMIT" ] || fail "the disk of $BASE is $used % full, at most $DISK_LIMIT % are allowed"
+  docker exec connect_postgres pg_isready -U connect >/dev/null || fail "the database does not accept connections"
+  docker exec connect_redis redis-cli ping | grep --quiet --line-regexp PONG || fail "Redis does not answer"
+}
+
+build() { # the image connect:$version, from the package
+  local context
+  context=$(mktemp --directory "$BASE/build/.release-XXXXXX")
+  # shellcheck disable=SC2064  # this directory
+  trap "rm --recursive --force '$context'" RETURN
+  cp "$package" "$context/connect-$version.tar.gz"
+  sed "s/^LABEL connect.version=.*/LABEL connect.version=$version/; s/connect-[^ ]*\.tar\.gz/connect-$version.tar.gz/" \
+    "$BASE/build/connect/Dockerfile.production" >"$context/Dockerfile.production"
+  docker build --quiet --build-arg "BASE=$NODE_IMAGE" --tag "connect:$version" \
+    --file "$context/Dockerfile.production" "$context" >/dev/null || fail "the image can't be built"
+}
+
+save() { # what full rollbacks and other hosts load
+  docker save "connect:$version" | gzip -1 >"$IMAGES/connect-$version.tar.gz.new"
+  mv "$IMAGES/connect-$version.tar.gz.new" "$IMAGES/connect-$version.tar.gz"
+}
+
+migrations() { # by the release's own tool, and asked for afterwards
+  local step
+  for step in "" --status; do
+    compose run --rm -T --no-deps "$idle" \
+      sh -c "MIGRATE_DATABASE_URL=\$DATABASE_URL exec node migrate.js $step" </dev/null >/dev/null ||
+      return 1
+  done
+}
+
+take_back() { # the idle colour runs what it ran before
+  docker tag "$before" "connect:${COLOUR[$idle]}"
+  start "$idle"
+}
+
+case "${1:-}" in
+  --help) usage; exit 0 ;;
+  "" | -*) usage >&2; exit 2 ;;
+esac
+[ $# -eq 1 ] || { usage >&2; exit 2; }
+as_root "$@"
+lock
+package=$(realpath "$1")
+version=$(tar --extract --gzip --to-stdout --file "$package" VERSION 2>/dev/null | head --lines=1) ||
+  fail "$package is no release package"
+[[ "$version" =~ ^[0-9A-Za-z][0-9A-Za-z._-]*$ ]] || fail "VERSION in the package is '$version'"
+active=$(serving)
+idle=${OTHER[$active]}
+[ "$(version_of_colour "$active")" != "$version" ] || fail "version $version is served already"
+
+say "check: is the host ready?"
+ready
+say "build: image connect:$version"
+build
+save
+before=$(docker inspect --format '{{.Image}}' "connect_$idle")
+docker tag "connect:$version" "connect:${COLOUR[$idle]}"
+say "migrate: with the new release"
+if ! migrations; then
+  docker tag "$before" "connect:${COLOUR[$idle]}"
+  fail "the migrations failed; nothing was switched"
+fi
+say "start: $idle (${COLOUR[$idle]}) as version $version, beside $active"
+start "$idle"
+if ! healthy "$idle" "$version"; then
+  take_back
+  fail "$idle was not healthy within $((ATTEMPTS * 2)) s; nothing was switched"
+fi
+say "switch: new requests go to $idle"
+switch "$idle" "$version"
+docker tag "connect:$version" connect:latest
+say "done: version $version is served by $idle; $active still runs version $(version_of_colour "$active")"

@@ -1,0 +1,92 @@
+# shellcheck shell=bash disable=SC2034  # what it sets, the scripts use
+# The two colours: which one serves, what each runs, and how traffic moves. Sourced, never run.
+
+# shellcheck source=../../../native/scripts/lib/common.sh
+. "${BASH_SOURCE[0]%/*}/common.sh"
+
+SOCKET=/var/run/haproxy/admin.sock
+SERVERS=$BASE/state/haproxy/servers
+IMAGES=$BASE/images
+COMPOSE_FILE=$BASE/docker-compose.production.yml
+ATTEMPTS=30 # x 2 s until a colour must be healthy: document S, Deployment process, 4
+declare -A PORT=([app1]=3000 [app2]=3001) COLOUR=([app1]=blue [app2]=green)
+declare -A OTHER=([app1]=app2 [app2]=app1)
+
+lock() { # one change of the colours at a time
+  exec 9>"$BASE/state/lock"
+  flock --nonblock 9 || fail "another deployment or rollback is under way"
+}
+
+compose() { # Compose v2 where there is one, else v1
+  cd "$BASE" || return
+  if docker compose version >/dev/null 2>&1; then docker compose --file "$COMPOSE_FILE" "$@"
+  else docker-compose --file "$COMPOSE_FILE" "$@"; fi
+}
+
+haproxy() { # haproxy COMMAND: asked at the runtime socket
+  printf '%s\n' "$1" | socat -t 5 - "$SOCKET"
+}
+
+serving() { # the server that HAProxy sends new requests to
+  local state
+  state=$(haproxy "show servers state connect" | awk '$4 == "app1" { print $7 }')
+  [ -n "$state" ] || fail "HAProxy does not say which colour serves"
+  # Drained by an operator (bit 8), the primary leaves new requests to the backup.
+  if (((state & 8) == 0)); then echo app1; else echo app2; fi
+}
+
+version_of_image() { # version_of_image IMAGE: the release that it holds
+  docker image inspect --format '{{index .Config.Labels "connect.version"}}' "$1" 2>/dev/null
+}
+
+version_of_colour() { # version_of_colour APP: the release that its container runs
+  docker inspect --format '{{index .Config.Labels "connect.version"}}' "connect_$1" 2>/dev/null
+}
+
+up_in_haproxy() { # up_in_haproxy APP: HAProxy's own checks find it healthy
+  haproxy "show stat" | awk -F, -v app="$1" '
+    $1 == "connect" && $2 == app { state = $18 }
+    END { if (state ~ /^(UP|DRAIN)/) exit 0; print app " is " state " for HAProxy"; exit 1 }'
+}
+
+start() { # start APP: its container anew, of the image that its colour is now
+  compose up -d --no-deps "$1" >/dev/null 2>&1 || fail "$1 can't be started; see: docker logs connect_$1"
+}
+
+healthy() { # healthy APP VERSION: within the documented time, at its own port
+  local attempt said=""
+  for ((attempt = 1; attempt <= ATTEMPTS; attempt++)); do
+    said=$(ask "$2" "http://localhost:${PORT[$1]}") && return 0
+    sleep 2
+  done
+  say "$said"
+  return 1
+}
+
+remember() { # the colours' states, for the next start or reload of HAProxy
+  haproxy "show servers state" >"$SERVERS.new"
+  sync "$SERVERS.new"
+  mv "$SERVERS.new" "$SERVERS"
+}
+
+send_to() { # send_to APP: all new requests; those under way are answered by whoever has them
+  local state=drain
+  [ "$1" = app2 ] || state=ready
+  [ -z "$(haproxy "set server connect/app1 state $state" | tr -d '\n')" ] || fail "HAProxy refuses to switch"
+  remember
+}
+
+switch() { # switch APP VERSION: traffic moves, or stays where it was
+  local before
+  before=$(serving)
+  patiently 15 up_in_haproxy "$1" || fail "HAProxy does not find $1 healthy; nothing was switched"
+  send_to "$1"
+  if ! patiently 5 at_the_front_door "$2"; then
+    send_to "$before"
+    fail "the front door does not serve version $2; $before serves again"
+  fi
+}
+
+at_the_front_door() { # at_the_front_door VERSION
+  ask "$1" "https://$DOMAIN" --cacert "$CERTIFICATE" --resolve "$DOMAIN:443:127.0.0.1"
+}

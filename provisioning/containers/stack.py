@@ -1,0 +1,220 @@
+"""The containers: the compose file, what its services read, and that all of them run so."""
+
+import hashlib
+from decimal import Decimal
+
+from connect_infra.document.values import GIB, MIB
+from connect_infra.lab import authority
+from connect_infra.lab.release import SOURCE
+from connect_infra.targets.lab import state_dir
+from provisioning.component import Component, Context
+from provisioning.containers import images
+from provisioning.containers.firewall import BRIDGE
+from provisioning.containers.layout import CERTIFICATES, CONFIG, ROOT, STATE, UPLOADS
+from provisioning.native.postgresql import SCRAM_CHECK, SCRAM_MAKE
+from provisioning.render import render
+from provisioning.resources import Ensure, File, Resource, Symlink
+
+SUBNET = "10.89.0.0/24"
+"""The containers' network: a range of its own, which pg_hba.conf names."""
+
+DOCUMENTED_MEMORY = 125 * GIB
+
+SHARES = {"app": 6, "patroni": 20, "redis": 10, "etcd": 4, "haproxy": 3}
+"""Percent of the host's memory that one container of the service may take, 69 in all."""
+
+COMPOSE = """
+cd {root}
+compose() {{
+  if docker compose version >/dev/null 2>&1; then docker compose -f {file} "$@"
+  else docker-compose -f {file} "$@"; fi
+}}
+"""
+"""Compose v2 where there is one, else v1."""
+
+WAIT = """
+for second in $(seq {seconds}); do
+  missing=""
+  for name in {names}; do
+    state=$(docker inspect --format '{{{{.State.Health.Status}}}}' $name 2>/dev/null || echo absent)
+    [ "$state" = healthy ] || missing="$missing $name ($state)"
+  done
+  [ -z "$missing" ] && exit 0
+  sleep 1
+done
+echo "not healthy after {seconds} s:$missing"; exit 1
+"""
+
+BELOW = ("etcd", "patroni1", "patroni2", "connect_postgres", "connect_redis")
+"""The containers that the application needs, by name."""
+
+ALL = (*BELOW, "connect_app1", "connect_app2", "haproxy")
+
+AS_WRITTEN = """
+compose config --hash='*' > /dev/null
+compose config --hash='*' | while read -r service hash; do
+  id=$(docker ps --quiet --no-trunc --filter label=com.docker.compose.project=connect \\
+    --filter label=com.docker.compose.service=$service)
+  [ -n "$id" ] || {{ echo "$service does not run"; exit 1; }}
+  label='{{{{index .Config.Labels "com.docker.compose.config-hash"}}}}'
+  [ "$(docker inspect --format "$label" $id)" = "$hash" ] ||
+    {{ echo "$service does not run as the compose file says"; exit 1; }}
+  image=$(docker inspect --format '{{{{.Config.Image}}}}' $id)
+  [ "$(docker inspect --format '{{{{.Image}}}}' $id)" = \\
+    "$(docker image inspect --format '{{{{.Id}}}}' $image)" ] ||
+    {{ echo "$service runs another image than $image"; exit 1; }}
+done
+"""
+
+ADMIN = """
+admin() {
+  PGPASSWORD="$POSTGRES_ADMIN_PASSWORD" docker exec -i -e PGPASSWORD connect_postgres \\
+    psql -XAtq -v ON_ERROR_STOP=1 -U postgres -d postgres "$@"
+}
+"""
+"""The primary, wherever it is, as the superuser; the password is in no argument list."""
+
+ROLE_CHECK = (
+    ADMIN
+    + """
+stored=$(admin -c "SELECT rolpassword FROM pg_authid WHERE rolname = 'connect' AND rolcanlogin
+  AND NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)")
+STORED="$stored" python3 -c "$SCRAM_CHECK"
+"""
+)
+
+ROLE_DO = ADMIN + 'python3 -c "$SCRAM_MAKE" | admin'
+
+DATABASE_CHECK = (
+    ADMIN
+    + """
+[ "$(admin -c "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'connect'")" \\
+  = connect ] || { echo "no database connect that belongs to connect"; exit 1; }
+"""
+)
+
+DATABASE_DO = ADMIN + 'admin -c "CREATE DATABASE connect OWNER connect"'
+
+MIGRATED = """
+applied=$(docker exec connect_postgres psql -XAtq -U connect -c "SELECT migration_name
+  FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL" 2>&1) ||
+  {{ echo "$applied"; exit 1; }}
+for name in {names}; do
+  printf '%s\\n' "$applied" | grep -qx "$name" || {{ echo "$name is not applied"; exit 1; }}
+done
+docker exec connect_postgres psql -XAtq -U connect -c 'SELECT id FROM funding_programs LIMIT 1' |
+  grep -q . || {{ echo "there are no funding programs"; exit 1; }}
+"""
+
+MIGRATE = """
+for step in migrate seed; do
+  compose run --rm -T --no-deps app1 \\
+    sh -c "MIGRATE_DATABASE_URL=\\$DATABASE_URL exec node $step.js" </dev/null >&2
+done
+"""
+
+RELOADED = f"""
+[ -S /run/haproxy/admin.sock ] || {{ echo "haproxy does not run"; exit 1; }}
+up=$(echo 'show info' | socat -t 5 - /run/haproxy/admin.sock | sed -n 's/^Uptime_sec: //p')
+changed=$(stat -c %Y {CONFIG}/haproxy/haproxy.cfg {CERTIFICATES}/connect.pem | sort -n | tail -1)
+[ $(( $(date +%s) - up )) -ge $changed ] || {{ echo "haproxy has not read its files"; exit 1; }}
+"""
+
+RELOAD = f"""
+echo 'show servers state' | socat -t 5 - /run/haproxy/admin.sock > {STATE}/servers.new
+mv {STATE}/servers.new {STATE}/servers
+sleep 1
+docker kill --signal HUP haproxy >/dev/null
+for second in $(seq 10); do ( {RELOADED} ) && exit 0; sleep 1; done
+"""
+"""The colours' states are kept over the reload, and no connection is cut."""
+
+
+def component(ctx: Context) -> Component:
+    """Configuration, secrets, database, migrations, and every container."""
+    compose = COMPOSE.format(root=ROOT, file=ctx.expected("containers.compose_file"))
+    secrets = ctx.secrets
+    admin = {
+        "POSTGRES_ADMIN_PASSWORD": secrets["POSTGRES_ADMIN_PASSWORD"],
+        "POSTGRES_PASSWORD": secrets["POSTGRES_PASSWORD"],
+        "SCRAM_CHECK": SCRAM_CHECK,
+        "SCRAM_MAKE": SCRAM_MAKE,
+    }
+    migrations = " ".join(sorted(path.stem for path in (SOURCE / "migrations").glob("*.sql")))
+    below = WAIT.format(seconds=120, names=" ".join(BELOW))
+    everything = WAIT.format(seconds=120, names=" ".join(ALL))
+    as_written = compose + AS_WRITTEN.format()
+    resources: list[Resource] = [
+        *_files(ctx),
+        Ensure(
+            "database and Redis run",
+            below.replace("seq 120", "seq 1"),
+            f"{compose} compose up -d etcd patroni1 patroni2 postgres redis\n{below}",
+        ),
+        Ensure("role connect", ROLE_CHECK, ROLE_DO, admin),
+        Ensure("database connect", DATABASE_CHECK, DATABASE_DO, admin),
+    ]
+    if ctx.target.lab:  # elsewhere migrations are part of a deployment
+        migrated = MIGRATED.format(names=migrations)
+        resources.append(Ensure("tables and data", migrated, compose + MIGRATE))
+    resources += [
+        Ensure(
+            "every container runs as the compose file says",
+            as_written,
+            f"{compose} compose up -d --remove-orphans\n{everything}",
+        ),
+        Ensure("haproxy runs with its files", RELOADED, RELOAD),
+    ]
+    return Component("stack", tuple(resources), after=("images", "docker-firewall"))
+
+
+def _files(ctx: Context) -> list[Resource]:
+    configuration = {
+        name: render(f"containers/{name}.j2", subnet=SUBNET, **_sizes(ctx))
+        for name in ("patroni.yml", "redis.conf", "postgres.cfg", "haproxy.cfg")
+    }
+    digests = {
+        name: hashlib.sha256(content).hexdigest()[:12] for name, content in configuration.items()
+    }
+    base = images.base_of(ctx)
+    compose = render(
+        "containers/docker-compose.production.yml.j2",
+        tags={image.name: image.tag(base) for image in images.SERVICES},
+        digests=digests,
+        subnet=SUBNET,
+        bridge=BRIDGE,
+        uploads=UPLOADS,
+        **_sizes(ctx),
+    )
+    secrets = f"{ROOT}/.env.production.local"
+    environment = render("containers/env.j2", secrets=ctx.secrets)
+    return [
+        File(ctx.expected("containers.compose_file"), compose),
+        File(secrets, environment, 0o600, secret=True),
+        Symlink(f"{ROOT}/.env", secrets.removeprefix(f"{ROOT}/")),
+        File(f"{ROOT}/.gitignore", b".env\n.env.production.local\n"),
+        File(f"{ROOT}/{ctx.expected('containers.haproxy_config')}", configuration["haproxy.cfg"]),
+        File(f"{CONFIG}/postgres/haproxy.cfg", configuration["postgres.cfg"]),
+        File(f"{CONFIG}/patroni/patroni.yml", configuration["patroni.yml"]),
+        File(f"{CONFIG}/redis/redis.conf", configuration["redis.conf"]),
+        _certificate(ctx),
+    ]
+
+
+def _sizes(ctx: Context) -> dict[str, object]:
+    """Megabytes that each service's container may take, and PostgreSQL's share of its own."""
+    memory = ctx.target.memory or DOCUMENTED_MEMORY
+    limits = {name: int(Decimal(memory) * share / 100) // MIB for name, share in SHARES.items()}
+    return {"limits": limits, "shared_buffers": limits["patroni"] // 4}
+
+
+def _certificate(ctx: Context) -> Resource:
+    path = f"{CERTIFICATES}/connect.pem"
+    if not ctx.target.lab:
+        return Ensure(
+            f"certificate of {ctx.target.domain}",
+            f"test -s {path}",
+            f"echo 'there is none: put certificate, chain and key into {path}'; exit 1",
+        )
+    issued = authority.issue(state_dir().absolute(), ctx.target.domain)
+    return File(path, issued.chain + issued.key, 0o600, secret=True)

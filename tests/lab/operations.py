@@ -1,0 +1,74 @@
+"""What the tests of operations share: scripts of a host, its state, and packages to deploy."""
+
+import time
+
+from connect_infra.lab.release import SOURCE, build_release
+
+SCRIPTS = "/opt/connect/scripts"
+STATE = "/var/lib/connect-infra/releases"
+
+
+def sh(host, script, limit=120):
+    """Run a script on the host as root; it must succeed."""
+    code, output = host.exec(f"set -e\n{script}", limit)
+    assert code == 0, output
+    return output.strip()
+
+
+def script(host, name, *arguments, limit=180):
+    """Run one of the host's scripts; its exit code and what it said."""
+    return host.exec(" ".join((f"{SCRIPTS}/{name}", *arguments)), limit)
+
+
+def eventually(check, limit=30.0):
+    """What `check` returns once it is true, or at last."""
+    deadline = time.monotonic() + limit
+    while not (found := check()) and time.monotonic() < deadline:
+        time.sleep(0.3)
+    return found
+
+
+def current(host):
+    """The name of the current release."""
+    return sh(host, "basename $(readlink /opt/connect/current)")
+
+
+def releases(host):
+    """The directories of releases, hidden ones included."""
+    find = "find /opt/connect/releases -mindepth 1 -maxdepth 1 -type d -printf '%f '"
+    return set(sh(host, find).split())
+
+
+LEFTOVERS = f"""
+find /opt/connect/releases -mindepth 1 -maxdepth 1 -name '.*'
+find /opt/connect -mindepth 1 -maxdepth 1 -name '.*'
+find {STATE} -name '*.fresh' -o -name switching
+! systemctl is-active --quiet connect-trial || echo connect-trial runs
+"""
+
+
+def leftovers(host):
+    """What no deployment may leave behind; empty where it left nothing."""
+    return sh(host, LEFTOVERS)
+
+
+def package(host, directory, version, overlay=None):
+    """A package on the host; its path there."""
+    built = build_release(directory, version, overlay)
+    return put(host, built.read_bytes(), f"/root/{built.name}")
+
+
+def put(host, content, path):
+    """A file on the host."""
+    from connect_infra.transport import connect
+
+    with connect(host.target()) as connection:
+        connection.put(path, content, mode=0o600)
+    return path
+
+
+def source(name, old, new):
+    """One file of the release with a change in it."""
+    text = (SOURCE / name).read_text()
+    assert old in text
+    return {name: text.replace(old, new).encode()}
