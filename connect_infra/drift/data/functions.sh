@@ -170,6 +170,8 @@ nginx_reload() { # checked, and taken over by new workers; old ones end with the
   patiently other_worker "$before"
 }
 
+nginx_restart_without() { systemctl restart nginx; sleep 0.5; }
+
 nginx_restart() {
   systemctl restart nginx
   patiently sh -c "ss -Hltn | grep -q ':443 '"
