@@ -38,7 +38,7 @@ ended() { # unless it is done: back to where it began; exit code 3 when that doe
 undo() { # back to the release before the one in the journal; nothing of the attempt is left
   local new before kind
   end_trial
-  rm --recursive --force "$RELEASES"/.new-* "$RELEASES"/.old-* "$BASE"/.current-* || return 1
+  rm --recursive --force "$RELEASES"/.new-* "$RELEASES"/.old-* "$BASE"/.current-* "$STATE"/*.fresh || return 1
   [ -e "$JOURNAL" ] || return 0
   read -r new before kind <"$JOURNAL"
   if [ "$(current_release)" != "$before" ] || { deployed "$before" && ! runs_only "$before" >/dev/null; }; then
