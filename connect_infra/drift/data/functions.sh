@@ -207,9 +207,13 @@ fail2ban_restart() {
 
 # --- the application ---
 
-application_restart() {
+application_answers() {
+  curl -sf -o /dev/null --max-time 5 --unix-socket /run/connect.sock http://localhost/api/health
+}
+
+application_restart() { # a busy machine takes a while to start its processes
   systemctl restart connect
-  patiently curl -sf -o /dev/null --max-time 5 --unix-socket /run/connect.sock http://localhost/api/health
+  patiently application_answers || patiently application_answers
 }
 
 as_application() { # as_application COMMAND...: as its user, in PM2's home
