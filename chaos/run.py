@@ -52,6 +52,10 @@ class Stopped(Exception):
     """Raised when a stop condition ends a drill before its time; the message says which."""
 
 
+class NotDone(Exception):
+    """Raised when a procedure (deploy, roll back) does not do what it is for: it has missed."""
+
+
 def run(target: Target, drill: Drill, home: Path, progress: Progress) -> Journal:
     """Run one drill; its journal and histories are kept in a directory of its own below `home`.
 
@@ -64,10 +68,6 @@ def run(target: Target, drill: Drill, home: Path, progress: Progress) -> Journal
     journal = _Run(target, drill, folder, progress).journal(started)
     save(journal, folder / "journal.json")
     return journal
-
-
-class NotDone(Exception):
-    """Raised when a procedure (deploy, roll back) does not do what it is for: it has missed."""
 
 
 class _Run:

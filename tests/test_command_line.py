@@ -59,6 +59,7 @@ production = true
 @pytest.mark.parametrize("command", [["deploy", "x.tar.gz"], ["restore"]], ids=" ".join)
 def test_in_production_the_name_is_asked_for_before_anything_is_sent(command, tmp_path):
     (tmp_path / "connect-infra.toml").write_text(PRODUCTION)
+    (tmp_path / "key").touch()
     done = run(*command, "--target", "live", "--yes", cwd=tmp_path)
     assert done.returncode == 1
     assert "Type its name to go on" in done.stderr

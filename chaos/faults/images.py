@@ -93,15 +93,14 @@ def cut(number: int, path: str, unit: str) -> tuple[str, str]:
     """Scripts that take the power away and give it back, and that say whether data was lost.
 
     The file system stops writing at one instant, journal included; then every process of the unit
-    is killed, and the image is mounted again as it stands. Of two files written just before, the
-    one that was not flushed must be gone and the one that was must be there.
+    is killed, and the image is mounted again as it stands. Of two files the one that was flushed
+    must be there and the one that was written just before must be gone. Nothing is flushed then:
+    that would take the service's own files along.
     """
     image, done = f"{IMAGES}/{number}.img", f"$drill/cut-{number}"
     ioctl = f"fcntl.ioctl(fd, {SHUTDOWN:#x}, struct.pack('I', {NO_LOG_FLUSH}))"
     inject = f"""
 systemctl mask --runtime --quiet {unit}
-echo flushed > {path}/drill-flushed
-sync {path}/drill-flushed {path}
 echo not > {path}/drill-not-flushed
 python3 -c "import fcntl, os, struct; fd = os.open('{path}', os.O_RDONLY); {ioctl}"
 systemctl kill --signal=KILL {unit} || true
@@ -131,11 +130,17 @@ def fill(path: str) -> tuple[str, str, str]:
     )
 
 
+def flushed(path: str) -> str:
+    """A script that writes the file which must survive the cut, before the work begins."""
+    return f"echo flushed > {path}/drill-flushed\nsync {path}/drill-flushed {path}\n"
+
+
 def power_cut(number: int, path: str, unit: str, megabytes: int) -> Fault:
     """Take the power from a service's data: what was not flushed to the disk is gone."""
     image = on_image(number, path, unit, megabytes)
     inject, happened = cut(number, path, unit)
-    return Fault(image.prepare, inject, happened, image.undo, image.healed)
+    prepare = image.prepare + flushed(path)
+    return Fault(prepare, inject, happened, image.undo, image.healed)
 
 
 def disk_full(number: int, path: str, unit: str, megabytes: int) -> Fault:

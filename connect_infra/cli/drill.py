@@ -14,6 +14,7 @@ from chaos.drills import Drill
 from chaos.journal import Journal
 from chaos.objectives import EXIT_CODES, Verdict
 from chaos.run import run as run_drill
+from connect_infra.errors import ConnectInfraError
 from connect_infra.targets import Target, load_inventory
 from connect_infra.targets.lab import state_dir
 
@@ -67,11 +68,27 @@ def run(
     wanted = _wanted(name, tag)
     for drill in wanted:
         guards.require(chosen, drill, production)
-    journals = [_run(chosen, drill) for drill in wanted]
+    journals, verdicts = _run_all(chosen, wanted)
     if as_json:
         print(json.dumps({"drills": [_outcome(one) for one in journals]}, indent=2))
-    verdicts = {one.verdict for one in journals}
     raise typer.Exit(EXIT_CODES[next(one for one in WORST_FIRST if one in verdicts)])
+
+
+def _run_all(target: Target, wanted: Sequence[Drill]) -> tuple[list[Journal], set[Verdict]]:
+    """One after the other, until one can't begin or a person has had enough."""
+    journals: list[Journal] = []
+    verdicts: set[Verdict] = set()
+    for drill in wanted:
+        try:
+            journals.append(_run(target, drill))
+        except ConnectInfraError as problem:
+            typer.secho(f"error: {problem}", fg="red", err=True)
+            verdicts.add("unknown")
+            break
+        verdicts.add(journals[-1].verdict)
+        if journals[-1].status == "interrupted":
+            break
+    return journals, verdicts
 
 
 def _wanted(name: str, tag: str | None) -> Sequence[Drill]:

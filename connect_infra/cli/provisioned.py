@@ -13,6 +13,7 @@ ENVIRONMENT = f"{ROOT}/shared/config/.env.production"
 DASHBOARDS = f"{ROOT}/monitoring/grafana-dashboards"
 
 OTHERWISE = {
+    "layout.current": "current leads somewhere",
     "postgresql.role": "role connect",
     "postgresql.database": "database connect",
     "redis-cache.requirepass": "/etc/redis/redis-cache.conf",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from connect_infra.cli.verify import refuse_unwritable
-from connect_infra.report import html, inputs
+from connect_infra.report.page import html, inputs
 
 
 def report(

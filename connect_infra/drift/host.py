@@ -94,7 +94,7 @@ class DriftHost:
         """Make a batch's drifts, look, and undo them; then the host is as before, or a new one."""
         try:
             problems = self._make(batch)
-            seen = self._look(batch)
+            seen, blind = self._look(batch)
         finally:
             wrong = self._undo(batch)
         if wrong:
@@ -103,7 +103,7 @@ class DriftHost:
             self.remove()
             self._boot()
         return [
-            judge(drift, problem, seen)
+            judge(drift, problem or blind, seen)
             for drift, problem in zip(batch.drifts, problems, strict=True)
         ]
 
@@ -127,12 +127,15 @@ class DriftHost:
             problems.append(failed[0] if failed else "")
         return problems
 
-    def _look(self, batch: Batch) -> tuple[Seen, ...]:
+    def _look(self, batch: Batch) -> tuple[tuple[Seen, ...], str]:
+        """What the specs saw, or why they could not be run: the way in may have drifted too."""
         names = {name for unit in batch.units for name in unit.way.intrusive}
         known = self.specs.intrusive if names else self.specs.looking
-        return look(
-            self.target, {one.control: known.get(one.control, ()) for one in batch.drifts}, names
-        )
+        wanted = {drift.control: known.get(drift.control, ()) for drift in batch.drifts}
+        try:
+            return look(self.target, wanted, names), ""
+        except ConnectInfraError as problem:
+            return (), str(problem)
 
     def _undo(self, batch: Batch) -> str:
         """Undo the drifts; why the host is not as before, or nothing."""

@@ -43,26 +43,33 @@ def look(target: str, specs: Specs, intrusive: Collection[str] = ()) -> tuple[Se
             "intrusive": sorted(intrusive),
             "written": str(written),
         }
-        command = [sys.executable, "-m", __name__]
+        said = _run([sys.executable, "-m", __name__], json.dumps(wanted))
+        if not written.exists():
+            raise ObservationError(
+                expected="results of the specs",
+                found=(said.strip().splitlines() or ["nothing"])[-1],
+                where=f"target {target}",
+                remedy=f"run: pytest specs --target {target}",
+            )
+        rows = json.loads(written.read_text(encoding="utf-8"))
+    return tuple(Seen(row["spec"], Result(**row["result"])) for row in rows)
+
+
+def _run(command: list[str], told: str) -> str:
+    """Run a process and return what it wrote, or that it did not end in time."""
+    try:
         done = subprocess.run(
             command,
-            input=json.dumps(wanted),
+            input=told,
             cwd=PROJECT,
             capture_output=True,
             text=True,
             timeout=LIMIT,
             check=False,
         )
-        if not written.exists():
-            said = (done.stdout + done.stderr).strip().splitlines() or ["nothing"]
-            raise ObservationError(
-                expected="results of the specs",
-                found=said[-1],
-                where=f"target {target}",
-                remedy=f"run: pytest specs --target {target}",
-            )
-        rows = json.loads(written.read_text(encoding="utf-8"))
-    return tuple(Seen(row["spec"], Result(**row["result"])) for row in rows)
+    except subprocess.TimeoutExpired:
+        return f"no end within {LIMIT} s"
+    return done.stdout + done.stderr
 
 
 class _Watch:

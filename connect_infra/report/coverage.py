@@ -76,7 +76,7 @@ def _row(document: Document, control: Control, evidence: Evidence) -> Row:
     missing: list[str] = []
     if control.kind in {"setting", "behaviour"} and name not in evidence.provisioned:
         missing.append("not provisioned")
-    if control.kind in {"setting", "behaviour", "fact"}:
+    if control.kind in {"setting", "behaviour", "fact", "derived"}:
         missing += [] if looking or others else ["no spec"]
         if evidence.drift is not None and drift not in NOTICED | {"not applicable"}:
             missing.append(f"drift {drift or 'not tried'}")

@@ -8,6 +8,8 @@ LOOPBACK = {"127.0.0.1", "::1"}
 FEWEST = {"connect-app": 8}
 """Series that a job must bring; five of each are about the scrape itself, not from the target."""
 USUAL = 8
+MANY = 50
+"""A Redis server brings 300 series; an exporter that has lost it brings 14."""
 
 
 def job_of(control):
@@ -91,13 +93,15 @@ def test_the_target_is_not_open_to_other_hosts(control, facts, found):
     port = int(control.expected.rpartition(":")[2])
     addresses = found({one.address for one in facts.host.listeners(port)})
     assert addresses, f"nothing listens on {port}"
-    assert addresses <= LOOPBACK
+    assert addresses <= LOOPBACK, "it is open to other hosts"
 
 
 @pytest.mark.controls("prometheus.scrape[redis-exporter].target")
 def test_the_second_redis_is_seen_too(control, facts, found):
     (queue,) = facts.prometheus.job("redis-exporter-queue")
     assert found(queue.health) == "up", queue.error
+    # The exporter answers also when its server does not: then with what is about itself only.
+    assert found(facts.prometheus.series.get(queue.job, 0)) >= MANY, "the server does not answer"
     assert "6380" in queue.path
 
 

@@ -26,7 +26,7 @@ def overcommit():
 
 def test_a_kernel_that_does_not_promise_more_than_it_has_is_named(lab, overcommit):
     overcommit("0")
-    with pytest.raises(LabError, match=r"vm.overcommit_memory = 1 .* found 0 .* sysctl -w"):
+    with pytest.raises(LabError, match=r"vm.overcommit_memory = 1 .* found 0; run: sysctl -w"):
         lab.up("documented", sizing="documented")
     assert lab.find("documented") is None
 

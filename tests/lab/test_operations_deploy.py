@@ -125,19 +125,19 @@ def test_a_damaged_package_is_refused(host, before, tmp_path, damage):
 
 
 @pytest.fixture
-def small_disk(host):
-    """The releases on a disk of their own, which has room but too few inodes for one more."""
+def small_disk(host, before):
+    """The current release on a disk of its own, which lacks the inodes for another one."""
     home = "/opt/connect/releases"
     sh(
         host,
         f"""
-        cp -a {home} /root/releases
-        inodes=$(find {home} | wc -l)
-        mount -t tmpfs -o size=100m,nr_inodes=$((inodes + 60 + inodes / 3)) tmpfs {home}
-        cp -a /root/releases/. {home}""",
+        cp -a {home}/{before} /root/kept-release
+        inodes=$(find {home}/{before} | wc -l)
+        mount -t tmpfs -o size=100m,nr_inodes=$((inodes * 16 / 10)) tmpfs {home}
+        cp -a /root/kept-release {home}/{before}; chown connect: {home}""",
     )
     yield
-    sh(host, f"umount {home}; rm -r /root/releases")
+    sh(host, f"umount {home}; rm -r /root/kept-release")
 
 
 @long

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import websocket
 
-from connect_infra.report import html, inputs, results
+from connect_infra.report import results
+from connect_infra.report.page import html, inputs
 
 DATA = Path(__file__).parent / "data"
 

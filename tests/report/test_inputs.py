@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connect_infra.errors import ObservationError
-from connect_infra.report import inputs
-from connect_infra.report.coverage_view import CoverageRun
-from connect_infra.report.drift import DriftRun
-from connect_infra.report.drills import DrillRun
-from connect_infra.report.load import LoadRun
+from connect_infra.report.page import inputs
+from connect_infra.report.page.coverage import CoverageRun
+from connect_infra.report.page.drift import DriftRun
+from connect_infra.report.page.drills import DrillRun
+from connect_infra.report.page.load import LoadRun
 from connect_infra.report.results import Run
 
 DATA = Path(__file__).parent / "data"
@@ -69,6 +69,13 @@ def test_a_damaged_file_names_the_field(tmp_path):
     data = json.loads((DATA / "verify_ok.json").read_text())
     data["controls"][3]["status"] = "splendid"
     with pytest.raises(ObservationError, match=r"controls\.3\.status.*'splendid'"):
+        inputs.load(in_file(tmp_path, data))
+
+
+@pytest.mark.parametrize("histogram", ["x", "AAAA", "é", "HISTFAAAAB"])
+def test_a_damaged_histogram_is_one_line_too(tmp_path, histogram):
+    data = json.loads((DATA / "load.json").read_text()) | {"histogram": histogram}
+    with pytest.raises(ObservationError, match="histogram: expected an encoded HdrHistogram"):
         inputs.load(in_file(tmp_path, data))
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connect_infra.report import svg
-from connect_infra.report.svg import Moment, Series, Slot
+from connect_infra.report.page import svg
+from connect_infra.report.page.svg import Moment, Series, Slot
 
 NUMBERS = st.floats(0, 1e12, allow_nan=False)
 HOSTILE = '</svg><script>alert("1")</script>'
@@ -115,6 +115,13 @@ def test_a_strip_joins_equal_slots_and_numbers_the_moments():
     assert root.get("aria-label") == "reads"
     assert [line.get("x1") for line in root.iter("line")] == ["50%", "80%"]
     assert labels(root) == ["1", "2"]
+
+
+def test_numbers_of_moments_that_are_close_do_not_overlap():
+    moments = [Moment(at, "event") for at in (0, 5, 5.05, 10)]
+    root = parsed(svg.probe_strip([Slot(0, 10, "ok")], 10.0, moments, "t"))
+    sides = [text.get("text-anchor") for text in root.iter("text")]
+    assert sides == ["start", "end", "start", "end"]
 
 
 def test_a_strip_ends_where_the_probes_end():

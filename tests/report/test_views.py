@@ -9,22 +9,23 @@ import pytest
 
 from connect_infra import document
 from connect_infra.errors import ObservationError
-from connect_infra.report import (
-    coverage_view,
+from connect_infra.report import messages
+from connect_infra.report.page import (
+    coverage,
     drift,
     drills,
     html,
     inputs,
     load,
-    messages,
+    load_charts,
     parts,
     verification,
     words,
 )
-from connect_infra.report.drift import DriftRun
-from connect_infra.report.drills import DrillRun
-from connect_infra.report.load import LoadRun
-from connect_infra.report.parts import Part
+from connect_infra.report.page.drift import DriftRun
+from connect_infra.report.page.drills import DrillRun
+from connect_infra.report.page.load import LoadRun
+from connect_infra.report.page.parts import Part
 from connect_infra.report.results import Result, Run
 
 DATA = Path(__file__).parent / "data"
@@ -145,7 +146,7 @@ def covered(*missing):
     [(covered([]), "good"), (covered([], ["no spec"]), "bad"), (covered(), "bad")],
 )
 def test_coverage_comes_to_a_verdict(run, verdict):
-    assert coverage_view.part(run).verdict == verdict
+    assert coverage.part(run).verdict == verdict
 
 
 # --- load ---------------------------------------------------------------------------------------
@@ -186,16 +187,18 @@ def test_runs_of_one_profile_are_told_apart_by_their_times():
 
 
 def test_a_load_run_is_drawn_as_far_as_it_was_observed():
-    titles = [chart.title for chart in load.charts(loaded())]
+    titles = [chart.title for chart in load_charts.charts(loaded())]
     assert {"Answers a second", "Latency by percentile", "Failed requests"} <= set(titles)
     server = loaded().server.model_dump() | {"samples": [], "series": []}
-    assert load.charts(loaded(windows=[], histogram="", server=server)) == ()
+    assert load_charts.charts(loaded(windows=[], histogram="", server=server)) == ()
 
 
 def test_a_missing_latency_is_a_gap_and_not_a_zero():
     windows = [each.model_dump() | {"p99": None} for each in loaded().windows]
     (latency,) = [
-        chart for chart in load.charts(loaded(windows=windows)) if "Latency from" in chart.title
+        chart
+        for chart in load_charts.charts(loaded(windows=windows))
+        if "Latency from" in chart.title
     ]
     assert latency.lines == ("p50", "p95")
 

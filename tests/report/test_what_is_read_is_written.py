@@ -9,7 +9,7 @@ from pydantic import BaseModel
 import chaos.journal
 import loadtests.result
 from connect_infra.drift.verdicts import Record, Report
-from connect_infra.report import drills, inputs, load
+from connect_infra.report.page import drills, inputs, load
 
 
 def models_in(annotation):

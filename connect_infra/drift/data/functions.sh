@@ -170,6 +170,8 @@ nginx_reload() { # checked, and taken over by new workers; old ones end with the
   patiently other_worker "$before"
 }
 
+nginx_restart_without() { systemctl restart nginx; sleep 0.5; }
+
 nginx_restart() {
   systemctl restart nginx
   patiently sh -c "ss -Hltn | grep -q ':443 '"
@@ -258,6 +260,11 @@ prometheus_reload() { # until it has taken its files in, and evaluated every rul
     sleep 0.1
   done
   [ "$(prometheus_loaded)" != "$before" ]
+}
+
+targets_known() { # Prometheus takes up another list of targets every five seconds
+  prometheus_reload
+  sleep 6
 }
 
 alert_line() { # alert_line ALERT.WHAT VALUE: expr, for or severity of one alert

@@ -38,10 +38,10 @@ ended() { # unless it is done: back to where it began; exit code 3 when that doe
 undo() { # back to the release before the one in the journal; nothing of the attempt is left
   local new before kind
   end_trial
-  rm --recursive --force "$RELEASES"/.new-* "$RELEASES"/.old-* "$BASE"/.current-* || return 1
+  rm --recursive --force "$RELEASES"/.new-* "$RELEASES"/.old-* "$BASE"/.current-* "$STATE"/*.fresh || return 1
   [ -e "$JOURNAL" ] || return 0
   read -r new before kind <"$JOURNAL"
-  if [ "$(current_release)" != "$before" ] || ! runs_only "$before" >/dev/null; then
+  if [ "$(current_release)" != "$before" ] || { deployed "$before" && ! runs_only "$before" >/dev/null; }; then
     activate "$before" || return 1
   fi
   [ "$kind" = rollback ] || rm --recursive --force "${RELEASES:?}/$new" || return 1
@@ -96,7 +96,7 @@ activate() { # activate RELEASE: `current`, PM2's processes and the front door's
   point_to "$1" || return 1
   if ! deployed "$1"; then
     systemctl restart "$UNIT" # the empty release of a new host: PM2 without an application
-    return
+    return $?                 # in a trap, a bare return would give what was before the trap
   fi
   # A reload starts each new process before it ends an old one, and follows the link.
   systemctl reload-or-restart "$UNIT" || return 1

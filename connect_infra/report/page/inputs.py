@@ -10,10 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from connect_infra.document import first_problem
 from connect_infra.errors import ObservationError
-from connect_infra.report.coverage_view import CoverageRun
-from connect_infra.report.drift import DriftRun
-from connect_infra.report.drills import DrillRun
-from connect_infra.report.load import LoadRun
+from connect_infra.report.page.coverage import CoverageRun
+from connect_infra.report.page.drift import DriftRun
+from connect_infra.report.page.drills import DrillRun
+from connect_infra.report.page.load import LoadRun
 from connect_infra.report.results import Run
 
 Report: TypeAlias = Run | DriftRun | CoverageRun | LoadRun | DrillRun

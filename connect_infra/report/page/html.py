@@ -17,13 +17,23 @@ from markupsafe import Markup
 from connect_infra import document
 from connect_infra.document import Topology
 from connect_infra.errors import ObservationError
-from connect_infra.report import coverage_view, drift, drills, load, parts, svg, verification, words
-from connect_infra.report.coverage_view import CoverageRun
-from connect_infra.report.drift import DriftRun
-from connect_infra.report.drills import DrillRun
-from connect_infra.report.inputs import KIND_NAMES, Report
-from connect_infra.report.load import LoadRun
-from connect_infra.report.parts import Part
+from connect_infra.report.page import (
+    coverage,
+    drift,
+    drills,
+    load,
+    load_charts,
+    parts,
+    svg,
+    verification,
+    words,
+)
+from connect_infra.report.page.coverage import CoverageRun
+from connect_infra.report.page.drift import DriftRun
+from connect_infra.report.page.drills import DrillRun
+from connect_infra.report.page.inputs import KIND_NAMES, Report
+from connect_infra.report.page.load import LoadRun
+from connect_infra.report.page.parts import Part
 from connect_infra.report.results import Run
 
 SLOWEST = 10
@@ -149,11 +159,11 @@ def _drift(run: DriftRun) -> Section:
 
 def _coverage(run: CoverageRun) -> Section:
     view = {
-        "counts": coverage_view.counts(run),
+        "counts": coverage.counts(run),
         "open": [row for row in run.rows if not row.covered],
         "groups": words.grouped(run.rows, lambda row: _component_of(row.id)),
     }
-    return Section("coverage", coverage_view.part(run), view)
+    return Section("coverage", coverage.part(run), view)
 
 
 def _component_of(control: str) -> str:
@@ -166,7 +176,7 @@ def _component_of(control: str) -> str:
 
 
 def _load(run: LoadRun, name: str, number: int) -> Section:
-    view = {"run": run, "charts": load.charts(run)}
+    view = {"run": run, "charts": load_charts.charts(run)}
     return Section("load", load.part(run, name, f"load-{number}"), view)
 
 
@@ -196,7 +206,7 @@ def _asset(name: str) -> Markup:
 
 @cache
 def _loader() -> PackageLoader:
-    return PackageLoader("connect_infra.report")
+    return PackageLoader("connect_infra.report.page")
 
 
 @cache

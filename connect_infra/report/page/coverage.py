@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connect_infra.report.coverage import Row
-from connect_infra.report.parts import Part
-from connect_infra.report.words import plural
+from connect_infra.report.page.parts import Part
+from connect_infra.report.page.words import plural
 
 
 @dataclass(frozen=True)

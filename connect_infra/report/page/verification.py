@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from connect_infra.document import Control, Document, Erratum
 from connect_infra.report import messages
 from connect_infra.report.messages import WaiverNote
-from connect_infra.report.parts import Part
+from connect_infra.report.page.parts import Part
+from connect_infra.report.page.words import grouped, listed, plural
 from connect_infra.report.results import WORST_FIRST, Result, Run, Status
-from connect_infra.report.words import grouped, listed, plural
 
 UNKNOWN = "not in the documents"
 """Stands for the component of a control that this version's documents don't have."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from connect_infra.report.words import listed
+from connect_infra.report.page.words import listed
 
 Verdict = Literal["good", "bad", "unknown"]
 

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from connect_infra.report.parts import Part
-from connect_infra.report.words import listed, plural
+from connect_infra.report.page.parts import Part
+from connect_infra.report.page.words import listed, plural
 
 Verdict = Literal["survived", "alarm", "void", "killed", "impossible", "quiet"]
 """The worst first. alarm and quiet: what the specs made of a harmless change."""

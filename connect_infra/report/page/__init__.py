@@ -1,0 +1,1 @@
+"""Results of any kind as one HTML page: read, summed up, drawn, rendered."""
