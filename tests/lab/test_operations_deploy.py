@@ -16,6 +16,7 @@ from tests.lab.operations import (
     STATE,
     current,
     eventually,
+    fresh_backup,
     leftovers,
     package,
     releases,
@@ -28,6 +29,12 @@ from tests.lab.steady import steady
 LOCK = f"{STATE}/lock"
 
 long = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _backup_of_today(host):
+    fresh_backup(host)
+
 
 PROMPT = 30.0
 """Seconds in which PM2 replaces all processes, one after the other: both versions answer."""

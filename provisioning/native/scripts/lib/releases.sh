@@ -7,7 +7,7 @@
 JOURNAL=$STATE/switching # "NEW BEFORE deploy|rollback" while one is under way
 HISTORY=$STATE/history   # releases in the order in which they became current; the last one is
 TRIAL=connect-trial      # the unit that runs a release on a private socket
-PATIENCE=90              # seconds: a start and a graceful stop of PM2 (10 s each), and again
+PATIENCE=20              # seconds after PM2 has reloaded: what is not served by then does not come
 
 lock() { # one deployment or rollback at a time; what it started keeps the lock until it has ended
   install --directory "$STATE"
