@@ -28,6 +28,12 @@ def eventually(check, limit=30.0):
     return found
 
 
+def fresh_backup(host):
+    """A snapshot may be days old, and nothing is deployed without a backup of today."""
+    if host.exec(f"python3 {SCRIPTS}/lib/health.py --only backup")[0] != 0:
+        sh(host, f"{SCRIPTS}/backup-database.sh")
+
+
 def current(host):
     """The name of the current release."""
     return sh(host, "basename $(readlink /opt/connect/current)")

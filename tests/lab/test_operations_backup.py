@@ -7,9 +7,15 @@ import pytest
 
 from connect_infra import operations
 from connect_infra.transport import connect
-from tests.lab.operations import SCRIPTS, current, eventually, script, sh
+from tests.lab.operations import SCRIPTS, current, eventually, fresh_backup, script, sh
 
 long = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _backup_of_today(host):
+    fresh_backup(host)
+
 
 PSQL = "cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d connect"
 DATA = "/var/lib/postgresql/15/main"

@@ -16,6 +16,7 @@ from tests.lab.operations import (
     STATE,
     current,
     eventually,
+    fresh_backup,
     leftovers,
     package,
     releases,
@@ -28,6 +29,12 @@ from tests.lab.steady import steady
 LOCK = f"{STATE}/lock"
 
 long = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _backup_of_today(host):
+    fresh_backup(host)
+
 
 PROMPT = 30.0
 """Seconds in which PM2 replaces all processes, one after the other: both versions answer."""
@@ -125,19 +132,19 @@ def test_a_damaged_package_is_refused(host, before, tmp_path, damage):
 
 
 @pytest.fixture
-def small_disk(host):
-    """The releases on a disk of their own, which has room but too few inodes for one more."""
+def small_disk(host, before):
+    """The current release on a disk of its own, which lacks the inodes for another one."""
     home = "/opt/connect/releases"
     sh(
         host,
         f"""
-        cp -a {home} /root/releases
-        inodes=$(find {home} | wc -l)
-        mount -t tmpfs -o size=100m,nr_inodes=$((inodes + 60 + inodes / 3)) tmpfs {home}
-        cp -a /root/releases/. {home}""",
+        cp -a {home}/{before} /root/kept-release
+        inodes=$(find {home}/{before} | wc -l)
+        mount -t tmpfs -o size=100m,nr_inodes=$((inodes * 16 / 10)) tmpfs {home}
+        cp -a /root/kept-release {home}/{before}; chown connect: {home}""",
     )
     yield
-    sh(host, f"umount {home}; rm -r /root/releases")
+    sh(host, f"umount {home}; rm -r /root/kept-release")
 
 
 @long

@@ -6,9 +6,15 @@ import pytest
 
 from connect_infra import operations
 from connect_infra.transport import connect
-from tests.lab.operations import SCRIPTS, STATE, eventually, script, sh
+from tests.lab.operations import SCRIPTS, STATE, eventually, fresh_backup, script, sh
 
 long = pytest.mark.long  # minutes on two cores; `make proofs` runs it
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _backup_of_today(host):
+    fresh_backup(host)
+
 
 CONNECT = "runuser -u connect -- env HOME=/home/connect PM2_HOME=/home/connect/.pm2"
 LIB = f"{SCRIPTS}/lib"

@@ -14,6 +14,7 @@ from connect_infra.lab.release import build_release
 from connect_infra.targets import load_secrets
 from connect_infra.transport import connect
 from connect_infra.web import Site
+from tests.lab.operations import fresh_backup
 
 pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
@@ -49,6 +50,7 @@ def connection(host):
 
 @pytest.fixture(scope="module")
 def site(host, connection, tmp_path_factory):
+    fresh_backup(host)
     operations.deploy(connection, build_release(tmp_path_factory.mktemp("package"), "first"), print)
     return Client(host.target())
 

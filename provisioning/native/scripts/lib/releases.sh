@@ -7,7 +7,7 @@
 JOURNAL=$STATE/switching # "NEW BEFORE deploy|rollback" while one is under way
 HISTORY=$STATE/history   # releases in the order in which they became current; the last one is
 TRIAL=connect-trial      # the unit that runs a release on a private socket
-PATIENCE=90              # seconds: a start and a graceful stop of PM2 (10 s each), and again
+PATIENCE=20              # seconds after PM2 has reloaded: what is not served by then does not come
 
 lock() { # one deployment or rollback at a time; what it started keeps the lock until it has ended
   install --directory "$STATE"
@@ -38,7 +38,7 @@ ended() { # unless it is done: back to where it began; exit code 3 when that doe
 undo() { # back to the release before the one in the journal; nothing of the attempt is left
   local new before kind
   end_trial
-  rm --recursive --force "$RELEASES"/.new-* "$RELEASES"/.old-* "$BASE"/.current-* || return 1
+  rm --recursive --force "$RELEASES"/.new-* "$RELEASES"/.old-* "$BASE"/.current-* "$STATE"/*.fresh || return 1
   [ -e "$JOURNAL" ] || return 0
   read -r new before kind <"$JOURNAL"
   if [ "$(current_release)" != "$before" ] || { deployed "$before" && ! runs_only "$before" >/dev/null; }; then
