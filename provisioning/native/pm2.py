@@ -62,7 +62,8 @@ def component(ctx: Context) -> Component:
         Unit(UNIT),
         Ensure(
             "application runs, where one is deployed",
-            f"test ! -e {CURRENT}/server.js || {healthy}",
+            # Patient: it may be getting its connection to a restarted Redis back.
+            f"test ! -e {CURRENT}/server.js && exit 0\n{_patiently(healthy, 5)}",
             f"systemctl reload {UNIT}\n{_patiently(healthy)}",
         ),
     )
@@ -99,9 +100,9 @@ def socket(ctx: Context) -> Component:
     return Component("connect.socket", (File(TMPFILES, content), ensure), after=("layout",))
 
 
-def _patiently(command: str) -> str:
+def _patiently(command: str, seconds: int = 20) -> str:
     return (
-        f"for second in $(seq 20); do {command} && exit 0; sleep 1; done\n"
+        f"for second in $(seq {seconds}); do {command} && exit 0; sleep 1; done\n"
         "echo 'the application does not answer on its socket'; exit 1\n"
     )
 
