@@ -121,6 +121,8 @@ class Lease:
         finally:
             self._ended.set()
             self._thread.join()
+        if self.lost:
+            return
         if failed:
             raise self._failed("every fault to be undone", "; ".join(failed))
         done = self._host.run(RELEASE, self.token)
@@ -134,6 +136,8 @@ class Lease:
 
     def heal(self) -> list[str]:
         """Undo everything now, newest first; return what could not be undone."""
+        if self.lost:
+            return []  # the watchdog has done it, and is gone
         script = f"exec python3 -I {watchdog.PROGRAM} heal"
         done = self._host.run(script, timeout=4 * watchdog.UNDO_SECONDS)
         if done.code != 0:

@@ -1,4 +1,4 @@
-"""From probes to outages and recovery times; pure arithmetic on slots (DESIGN: open loop).
+"""From probes to outages and recovery times; pure arithmetic on the slots of an open loop.
 
 A slot is due at `at` and judged by what happened to it. Times are monotonic seconds.
 """

@@ -26,7 +26,7 @@ from chaos.prober import Judged, Stream
 from chaos.timeline import Slot
 
 READ_INTERVAL = 0.05
-"""Seconds between reads (DESIGN: 50 ms)."""
+"""Seconds between reads."""
 
 WRITE_INTERVAL = 0.02
 """Seconds between writes: 50 a second."""

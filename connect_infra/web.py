@@ -5,6 +5,7 @@ client gives in the handshake and asks for.
 """
 
 import http.client
+import re
 import socket
 import ssl
 import time
@@ -156,9 +157,10 @@ class Site:
                     certificate=secure.getpeercert(binary_form=True) or b"",
                 )
         except ssl.SSLError as problem:
-            if "ALERT" not in (problem.reason or "") and "EOF" not in (problem.reason or ""):
+            refusal = _reason(problem)
+            if "ALERT" not in refusal and "EOF" not in refusal:
                 raise
-            return Handshake(version="", refusal=problem.reason or "")
+            return Handshake(version="", refusal=refusal)
 
     def connect(self, port: int) -> socket.socket:
         """A bare connection to one of the target's ports; HostUnreachable when there is none."""
@@ -181,3 +183,9 @@ class Site:
         except BaseException:
             bare.close()
             raise
+
+
+def _reason(problem: ssl.SSLError) -> str:
+    """OpenSSL's reason; Python has no name for some (no application protocol), but their words."""
+    words = re.sub(r"^\[\w+\] | \(_ssl\.c:\d+\)$", "", str(problem.args[-1]))
+    return problem.reason or words.upper().replace(" ", "_")

@@ -1,5 +1,6 @@
 """`connect-infra coverage`: every row of the documents, and what stands behind it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def coverage(
 
     Example: connect-infra coverage --drift build/drift.json
     """
-    evidence = report.Evidence(
+    native = report.Evidence(
         provisioned=provisioned(),
         looking=collected("-m", "not intrusive"),
         everything=collected(),
@@ -33,7 +34,10 @@ def coverage(
         drills=drills_by_control(),
         load=load_by_control(),
     )
-    rows = report.rows(document.load(), evidence)
+    # Only native hosts are provisioned, and only their controls are drifted.
+    containers = replace(native, provisioned=None, drift=None)
+    documents = (document.load(), native), (document.load("containers"), containers)
+    rows = report.rows(documents)
     if json:
         typer.echo(report.to_json(rows), nl=False)
     else:

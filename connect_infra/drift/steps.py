@@ -11,8 +11,8 @@ from typing import Any
 
 from connect_infra.transport import Connection
 
-STEP_LIMIT = 60.0
-"""Seconds for one script; a restart of PM2's processes takes 15."""
+STEP_LIMIT = 120.0
+"""Seconds for one script; a restart of PM2's processes takes 15, on a busy machine a minute."""
 
 KEPT = "/root/connect-infra-drift"
 """Where a host keeps the files as they were, until a batch is undone."""

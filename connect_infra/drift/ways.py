@@ -124,8 +124,11 @@ class Drifts:
         )
 
     def sample(self, size: int, seed: int) -> "Drifts":
-        """Draw some drifts, the same ones for the same seed; nothing of what is impossible."""
-        everything = list(self.drifts)
+        """Draw some drifts, the same ones for the same seed, of those that take no minutes.
+
+        Those are the ones that no intrusive spec must see; what is impossible is left out too.
+        """
+        everything = [drift for drift in self.drifts if not drift.way.intrusive]
         drawn = random.Random(seed).sample(range(len(everything)), min(size, len(everything)))
         return Drifts(tuple(everything[place] for place in sorted(drawn)), {}, self.spared)
 

@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, str] = {
         for app, port in PORTS.items()
     },
     "ping": f"{REDIS} ping",
-    "stranger": "docker exec -e REDISCLI_AUTH= connect_redis redis-cli ping 2>&1 || true",
+    "stranger": "docker exec connect_redis env -u REDISCLI_AUTH redis-cli ping 2>&1 || true",
     "redis": f"{REDIS} info",
     "clients": f"{REDIS} client list",
     "config": f"{REDIS} config get '*'",

@@ -24,7 +24,7 @@ WATCHED = 4.4
 """Seconds for which the network is watched: two checks of each server at the documented 2 s."""
 
 _WATCH = """
-import json, socket, struct, subprocess, time
+import json, socket, subprocess, time
 
 FORM = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
 NAMES = {"app1": "connect_app1", "app2": "connect_app2"}
@@ -36,15 +36,17 @@ def address(name):
 
 door = address("haproxy")
 seen = {address(container): (name, []) for name, container in NAMES.items()}
-wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
-wire.bind(("br-connect", 0x0800))
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0003))
 end = time.monotonic() + %s
 while (left := end - time.monotonic()) > 0:
     wire.settimeout(left)
     try:
-        packet = wire.recv(128)
+        packet, (_, protocol, kind, *_) = wire.recvfrom(128)
     except TimeoutError:
         break
+    # A bridged packet is seen as it comes in and as it goes out.
+    if protocol != 0x0800 or kind == socket.PACKET_OUTGOING or len(packet) < 40:
+        continue
     start = (packet[0] & 15) * 4
     source, to, flags = packet[12:16], packet[16:20], packet[start + 13]
     fresh = packet[9] == 6 and flags & 0x12 == 0x02

@@ -126,12 +126,17 @@ class NginxFacts:
             server.block
             for http in _named(self.main, "http")
             for server in _named(http.block, "server")
-            if any(port in listen.args for listen in _named(server.block, "listen"))
+            if any(_listens(listen, port) for listen in _named(server.block, "listen"))
         ]
         if len(servers) != 1:
             found = f"{len(servers)} of them"
             raise _unusable(f"one server on port {port}", found, "see nginx -T on the host")
         return servers[0]
+
+
+def _listens(listen: Directive, port: str) -> bool:
+    """Whether it is a `listen` on the port, on all addresses or on one."""
+    return any(arg == port or arg.endswith(f":{port}") for arg in listen.args)
 
 
 def find(block: Block, path: str) -> tuple[Directive, ...]:

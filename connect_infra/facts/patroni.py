@@ -14,10 +14,6 @@ NAME = "patroni"
 NODES = ("patroni1", "patroni2")
 
 _ADDRESS = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-_API = (
-    "curl --silent --show-error --max-time 5 "
-    f"http://$(docker inspect --format '{_ADDRESS}' {{node}}):8008/{{path}}"
-)
 
 _SERVER = """SELECT json_build_object(
  'recovery', pg_is_in_recovery(),
@@ -45,12 +41,17 @@ QUERIES: Mapping[str, str] = {
 """A query for each documented index that the planner should answer by it."""
 
 
+def _api(node: str, path: str) -> str:
+    address = f"$(docker inspect --format '{_ADDRESS}' {node})"
+    return f"curl --silent --show-error --max-time 5 http://{address}:8008/{path}"
+
+
 def _psql(container: str, user: str, query: str) -> str:
     return f"docker exec -i {container} psql -XAtq -U {user} <<'SQL'\n{query};\nSQL"
 
 
 COMMANDS: Mapping[str, str] = {
-    **{f"cluster.{node}": _API.format(node=node, path="cluster") for node in NODES},
+    **{f"cluster.{node}": _api(node, "cluster") for node in NODES},
     **{f"server.{node}": _psql(node, "postgres", _SERVER) for node in NODES},
     "door": _psql("connect_postgres", "connect", _DOOR),
     **{

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connect_infra.document import parse as parse_value
 from connect_infra.errors import ObservationError
 from connect_infra.facts.base import Output
 from connect_infra.facts.prometheus_questions import ASK
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
 }
 
 _BARE = re.compile(r"\s+")
+_RANGE = re.compile(r"\[([0-9a-z]+)\]")
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,18 @@ class PrometheusFacts:
 
 
 def bare(expression: str) -> str:
-    """A query without blanks, for comparison: the server prints queries in its own layout."""
-    return _BARE.sub("", expression)
+    """A query for comparison: without blanks and with its durations in milliseconds.
+
+    The server prints queries in its own layout, `[60m]` as `[1h]`.
+    """
+    return _RANGE.sub(_milliseconds, _BARE.sub("", expression))
+
+
+def _milliseconds(found: re.Match[str]) -> str:
+    try:
+        return f"[{parse_value('duration', found[1])}ms]"
+    except ValueError:
+        return found[0]
 
 
 def parse(outputs: Mapping[str, Output]) -> PrometheusFacts:

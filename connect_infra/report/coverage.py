@@ -47,9 +47,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that may stand behind a control, by its id. `drift` is None without a run."""
+    """Everything that may stand behind a control, by its id.
 
-    provisioned: Collection[str]
+    `drift` is None without a run, `provisioned` where a document's hosts are not provisioned by us
+    (containers): then neither is missing.
+    """
+
+    provisioned: Collection[str] | None
     looking: Mapping[str, Sequence[str]]
     everything: Mapping[str, Sequence[str]]
     drift: Mapping[str, str] | None
@@ -57,9 +61,13 @@ class Evidence:
     load: Mapping[str, Sequence[str]]
 
 
-def rows(document: Document, evidence: Evidence) -> tuple[Row, ...]:
+def rows(documents: Iterable[tuple[Document, Evidence]]) -> tuple[Row, ...]:
     """Every row of the documents, what is not covered first, then in the documents' order."""
-    found = [_row(document, control, evidence) for control in document.controls.values()]
+    found = [
+        _row(document, control, evidence)
+        for document, evidence in documents
+        for control in document.controls.values()
+    ]
     return tuple(sorted(found, key=lambda row: row.covered))
 
 
@@ -74,7 +82,9 @@ def _row(document: Document, control: Control, evidence: Evidence) -> Row:
     if control.lab_not_applicable is not None:
         drift = "not applicable"
     missing: list[str] = []
-    if control.kind in {"setting", "behaviour"} and name not in evidence.provisioned:
+    provisioned = evidence.provisioned
+    placed = control.kind in {"setting", "behaviour"} and provisioned is not None
+    if placed and name not in (provisioned or ()):
         missing.append("not provisioned")
     if control.kind in {"setting", "behaviour", "fact", "derived"}:
         missing += [] if looking or others else ["no spec"]
@@ -90,7 +100,7 @@ def _row(document: Document, control: Control, evidence: Evidence) -> Row:
         section=control.section,
         kind=control.kind,
         documented=control.documented,
-        provisioned=name in evidence.provisioned,
+        provisioned=name in (provisioned or ()),
         specs=looking,
         intrusive=others,
         drift=drift,

@@ -7,6 +7,10 @@ import socket
 import pytest
 
 DAY = 86_400
+LAST = "-A DOCKER-USER -j DROP"
+OWN = re.compile(r"(-i (br-connect|docker0)|-m conntrack --ctstate RELATED,ESTABLISHED) -j RETURN")
+"""What containers themselves send, and answers."""
+
 SECONDS = 1.5
 """How long a dropped packet is waited for."""
 
@@ -18,8 +22,8 @@ def ports_of(control):
 @pytest.mark.controls("bluegreen.security.ssh")
 def test_sshd_takes_keys_only(control, facts, found):
     options = ("PasswordAuthentication", "KbdInteractiveAuthentication", "PubkeyAuthentication")
-    values = {name: facts.sshd.values(name) for name in options}
-    assert found(values) == dict(zip(options, (("no",), ("no",), ("yes",)), strict=True))
+    shown = [f"{name} {value}" for name in options for value in facts.sshd.values(name)]
+    assert found(shown) == [f"{options[0]} no", f"{options[1]} no", f"{options[2]} yes"]
     assert not facts.sshd.changed_since_loaded, "sshd has not read its file since it changed"
 
 
@@ -45,9 +49,14 @@ def test_the_kernel_drops_everything_else(control, facts, family, found):
 def test_published_ports_do_not_pass_by_the_firewall(control, facts, found):
     rules = [rule for rule in facts.ufw.loaded["v4"].rules if rule.startswith("-A DOCKER-USER")]
     assert found(rules), "DOCKER-USER is empty: whatever Docker publishes is open to all"
-    assert rules[-1] == "-A DOCKER-USER -j DROP"
-    opened = [match[1] for rule in rules if (match := re.search(r"--ctorigdstport (\d+)", rule))]
-    assert opened == [port for port in ports_of(control) if port != "22"]
+    assert LAST in rules
+    before = [rule.removeprefix("-A DOCKER-USER ") for rule in rules[: rules.index(LAST)]]
+    opened = [rule for rule in before if not OWN.fullmatch(rule)]
+    assert opened == [
+        f"-p tcp -m conntrack --ctorigdstport {port} -j RETURN"
+        for port in ports_of(control)
+        if port != "22"
+    ]
 
 
 @pytest.mark.controls("bluegreen.security.ufw")

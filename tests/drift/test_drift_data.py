@@ -1,5 +1,6 @@
 """The drifts' data: every control that the lab asserts is broken, or an argument says why not."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -172,3 +173,18 @@ def test_a_sample_is_the_same_for_a_seed():
 
 def test_the_data_lies_beside_its_code():
     assert Path(ways.__file__).parent in ways.DATA.parents
+
+
+def test_what_is_run_once_for_many_changes_does_not_depend_on_one():
+    several = {}
+    for drift in ways.load().drifts:
+        several.setdefault((id(drift.way), drift.component), []).append(drift)
+    used = re.compile(r"\$\{?(ID|KEY|NAME|EXPECTED|VALUE)\b")
+    wrong = [
+        (drifts[0].component, drifts[0].name)
+        for drifts in several.values()
+        if len(drifts) > 1 and not drifts[0].way.alone
+        for script in (drifts[0].way.activate, drifts[0].way.settle)
+        if used.search(script)
+    ]
+    assert wrong == []

@@ -52,6 +52,9 @@ def test_alerts_are_those_of_the_documented_group(recorded):
 def test_a_query_is_the_same_in_any_layout():
     assert prometheus.bare("a + b\n  > 1") == prometheus.bare("a+b>1")
     assert prometheus.bare("a > 1") != prometheus.bare("a > 10")
+    assert prometheus.bare("rate(a[60m])") == prometheus.bare("rate(a[1h])")
+    assert prometheus.bare("rate(a[5m])") != prometheus.bare("rate(a[50m])")
+    assert prometheus.bare("rate(a[x])") == "rate(a[x])"
 
 
 def test_panels_know_what_their_queries_return(recorded):

@@ -128,7 +128,8 @@ def addresses(attacker):
     """The attacker's own address, and one that nobody has used before."""
     own = sh(attacker, "ip -4 -o addr show eth0 | awk '{print $4; exit}'")
     interface = ipaddress.ip_interface(own)
-    fresh = interface.network.broadcast_address - 1 - int(time.time()) % 20_000
+    unused = interface.network.num_addresses // 2  # the engine gives the lower ones
+    fresh = interface.network.broadcast_address - 1 - int(time.time()) % unused
     sh(attacker, f"ip addr add {fresh}/{interface.network.prefixlen} dev eth0")
     yield str(interface.ip), str(fresh)
     sh(attacker, f"ip addr del {fresh}/{interface.network.prefixlen} dev eth0")

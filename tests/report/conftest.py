@@ -20,6 +20,7 @@ from connect_infra.report import results
 from connect_infra.report.page import html, inputs
 
 DATA = Path(__file__).parent / "data"
+"""Results of real runs; load.json and drift.json are made up, to have everything there can be."""
 
 HOSTILE = '"><img src=x onerror="document.title=1"><script>document.title=2</script>' + "x" * 3000
 

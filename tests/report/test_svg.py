@@ -117,6 +117,13 @@ def test_a_strip_joins_equal_slots_and_numbers_the_moments():
     assert labels(root) == ["1", "2"]
 
 
+def test_numbers_of_moments_that_are_close_do_not_overlap():
+    moments = [Moment(at, "event") for at in (0, 5, 5.05, 10)]
+    root = parsed(svg.probe_strip([Slot(0, 10, "ok")], 10.0, moments, "t"))
+    sides = [text.get("text-anchor") for text in root.iter("text")]
+    assert sides == ["start", "end", "start", "end"]
+
+
 def test_a_strip_ends_where_the_probes_end():
     root = parsed(svg.probe_strip([Slot(0, 2, "ok")], 8.0, [], "t"))
     assert [each.get("width") for each in root.iter("rect")] == ["25%"]

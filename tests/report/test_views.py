@@ -128,6 +128,13 @@ def test_a_control_has_the_worst_verdict_of_its_drifts():
     assert drift.by_control(drifted("killed", harmless=["quiet"])) == {"pm2.max": "killed"}
 
 
+def test_a_drifts_message_is_shown_without_advice():
+    message = "green" + messages.advice(KNOWN.errata_in_force(["redis-queue.maxmemory"]))
+    row = {"id": "pm2.max", "drift": "d", "verdict": "survived", "message": message}
+    (only,) = DriftRun.model_validate({"controls": [row]}).controls
+    assert only.words == "green"
+
+
 # --- coverage -----------------------------------------------------------------------------------
 
 

@@ -170,6 +170,8 @@ nginx_reload() { # checked, and taken over by new workers; old ones end with the
   patiently other_worker "$before"
 }
 
+nginx_restart_without() { systemctl restart nginx; sleep 0.5; }
+
 nginx_restart() {
   systemctl restart nginx
   patiently sh -c "ss -Hltn | grep -q ':443 '"
@@ -205,9 +207,13 @@ fail2ban_restart() {
 
 # --- the application ---
 
-application_restart() {
+application_answers() {
+  curl -sf -o /dev/null --max-time 5 --unix-socket /run/connect.sock http://localhost/api/health
+}
+
+application_restart() { # a busy machine takes a while to start its processes
   systemctl restart connect
-  patiently curl -sf -o /dev/null --max-time 5 --unix-socket /run/connect.sock http://localhost/api/health
+  patiently application_answers || patiently application_answers
 }
 
 as_application() { # as_application COMMAND...: as its user, in PM2's home

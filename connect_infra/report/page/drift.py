@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from connect_infra.report import messages
 from connect_infra.report.page.parts import Part
 from connect_infra.report.page.words import listed, plural
 
@@ -28,6 +29,11 @@ class Drifted(BaseModel):
     verdict: Verdict
     found: str | None = None
     message: str = ""
+
+    @property
+    def words(self) -> str:
+        """The message without the advice that stands with the control's errata."""
+        return messages.split_advice(self.message)[0]
 
 
 class DriftRun(BaseModel):

@@ -246,10 +246,7 @@ def part(drills: Sequence[Shown]) -> Part:
         "missed": "missed an objective",
         "unknown": "can't be judged",
     }
-    of = f"of {len(verdicts)}"
-    bad = [
-        f"{verdicts.count(kind)} {of} {said}" for kind, said in words.items() if kind in verdicts
-    ]
+    bad = [f"{verdicts.count(kind)} {said}" for kind, said in words.items() if kind in verdicts]
     outage = max(each.drill.longest_outage for each in drills)
     lost = [each.drill.lost for each in drills]
     gone = (
@@ -257,9 +254,9 @@ def part(drills: Sequence[Shown]) -> Part:
         if None not in lost
         else "what was lost is not known of all"
     )
-    detail = f"{plural(len(drills), 'drill')}; longest outage {duration(outage)}; {gone}."
+    detail = f"{plural(len(drills), 'drill')}; the longest outage was {duration(outage)}; {gone}."
     if bad:
         known = {"not_restored", "missed"}.intersection(verdicts)
         verdict: Verdict = "bad" if known else "unknown"
-        return Part("drills", "drills", verdict, f"Drills: {listed(bad)}", detail)
+        return Part("drills", "drills", verdict, f"Of the drills, {listed(bad)}", detail)
     return Part("drills", "drills", "good", "Every drill met its objectives", detail)

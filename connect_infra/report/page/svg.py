@@ -7,7 +7,7 @@ says, a dash or a mark says too.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Literal, NamedTuple
 
 from markupsafe import Markup, escape
@@ -27,6 +27,9 @@ _SLOTS: dict[State, tuple[str, str]] = {
     "void": ("46", "2"),
 }
 """Top and height of a slot in a strip."""
+
+_CROWDED = 0.02
+"""Share of a strip's width that the number of a moment needs."""
 
 
 class Series(NamedTuple):
@@ -191,17 +194,19 @@ def probe_strip(slots: Sequence[Slot], end: float, moments: Sequence[Moment], ti
         y, height = _SLOTS[state]
         place = {"x": _percent(left), "width": _percent(right - left), "y": y, "height": height}
         parts.append(tag("rect", **place, class_=f"slot {state}"))
-    for number, moment in enumerate(moments, 1):
-        parts.append(_moment(number, moment.at / end))
+    shares = [min(max(moment.at / end, 0.0), 1.0) for moment in moments]
+    for number, (share, following) in enumerate(pairwise([*shares, 2.0]), 1):
+        parts.append(_moment(number, share, crowded=following - share < _CROWDED))
     drawn = _joined(parts)
     return tag("svg", drawn, role="img", aria_label=title, height="52", class_="plot strip")
 
 
-def _moment(number: int, share: float) -> Markup:
-    x = _percent(min(max(share, 0.0), 1.0))
-    anchor = "end" if share > 0.97 else "start"
+def _moment(number: int, share: float, crowded: bool) -> Markup:
+    """Draw a numbered line; the number stands left of it where there is no room to the right."""
+    left = share > 1 - _CROWDED or (crowded and share > _CROWDED)
+    x = _percent(share)
     line = tag("line", x1=x, x2=x, y1="4", y2="50", class_="moment")
-    gap = "-3" if anchor == "end" else "3"
+    gap, anchor = ("-3", "end") if left else ("3", "start")
     return line + tag("text", str(number), x=x, dx=gap, y="13", text_anchor=anchor, class_="tick")
 
 
