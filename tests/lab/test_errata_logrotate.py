@@ -38,8 +38,9 @@ def test_what_is_logged_after_a_rotation_is_in_the_new_file(host):
     while host.exec(f"test -e {LOG}")[0] != 0:
         assert time.monotonic() < deadline, "PM2 has not opened its log again"
         time.sleep(0.3)
-    assert "before-the-rotation" in sh(host, f"cat {LOG}.1")
-    assert f"{LOG}.1" not in sh(host, OPENED)
+    rotated = sh(host, f"ls {LOG}-*")
+    assert "before-the-rotation" in sh(host, f"cat {rotated}")
+    assert rotated not in sh(host, OPENED)
     assert sh(host, f"stat -c %U {LOG}") == "connect"
     redis = "/var/log/redis/redis-cache.log"
     sh(host, "systemctl restart redis-cache; sleep 1")
