@@ -318,8 +318,13 @@ def test_whoever_leaves_finds_it_done_or_taken_back(host, before, tmp_path):
     """Ctrl-C while the new release is tried."""
     command = ["deploy", str(build_release(tmp_path, "left")), "--target", host.target_name]
     program = "from connect_infra.cli import main; main()"
-    with subprocess.Popen([sys.executable, "-c", program, *command, "--yes"],
-                          stdout=subprocess.PIPE, text=True) as cli:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *command, "--yes"],
+        stdout=subprocess.PIPE,
+        text=True,
+        # Where the tests themselves run in a shell's background, Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as cli:
         assert any("trial:" in line for line in cli.stdout)
         cli.send_signal(signal.SIGINT)
         assert cli.wait(30) != 0
