@@ -35,11 +35,11 @@ def timed(action: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
-def verify() -> tuple[float, results.Run]:
-    """Seconds of the whole `pytest specs/ --target lab`, and its results."""
+def verify(*options: str) -> tuple[float, results.Run]:
+    """Seconds of the whole `pytest specs/ --target lab` with `options`, and its results."""
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "results.json")
-        command = [sys.executable, "-m", "pytest", "specs/", "--target", "lab", "-q", "--tb=line"]
+        command = [sys.executable, "-m", "pytest", "specs/", "--target", "lab", "-q", *options]
         started = time.monotonic()
         done = subprocess.run([*command, f"--results={file}"], capture_output=True, text=True)
         seconds = time.monotonic() - started
@@ -77,11 +77,15 @@ def _measure(target: Target, boot: float) -> list[str]:
     components = wanted(target)
     provisioned = timed(lambda: provision(target))
     say(f"boot {boot:.1f} s, provision {provisioned:.1f} s")
-    runs = [verify() for _ in range(TIMES)]
+    runs, shared = [], []
+    for _ in range(TIMES):  # in turn, so that both see the same machine
+        runs.append(verify())
+        shared.append(verify("-n", "2"))
     whole = boot + provisioned + runs[0][0]
     verified, run = statistics.median(seconds for seconds, _ in runs), runs[-1][1]
     asserted = sum(run.counts.values()) - run.counts["not_applicable"]
-    say(f"verify {verified:.1f} s")
+    halved = statistics.median(seconds for seconds, _ in shared)
+    say(f"verify {verified:.1f} s, with -n 2 {halved:.1f} s")
     applied = statistics.median(timed(apply) for _ in range(TIMES))
     say(f"apply {applied:.1f} s")
     playbooks, resources, recap = peers.by_ansible(target, components, 1)
@@ -97,6 +101,8 @@ def _measure(target: Target, boot: float) -> list[str]:
         f"| `pytest specs/ --target lab`, {asserted} controls asserted, "
         f"{run.counts['pass']} pass, median of {TIMES} | {verified:.1f} s | under 5 s |",
         f"| its round trips | {run.round_trips} | |",
+        f"| the same with `-n 2` (pytest-xdist), in turn with it | {halved:.1f} s: "
+        f"**{halved / verified:.2f}x** its time | not slower |",
         f"| its time a control | {1000 * verified / asserted:.0f} ms | |",
     ]
     for shared, how in ((False, "as it comes"), (True, "with `controlpath`, one ssh connection")):
