@@ -77,14 +77,14 @@ def _measure(target: Target, boot: float) -> list[str]:
     components = wanted(target)
     provisioned = timed(lambda: provision(target))
     say(f"boot {boot:.1f} s, provision {provisioned:.1f} s")
-    runs, shared = [], []
+    runs, by_two = [], []
     for _ in range(TIMES):  # in turn, so that both see the same machine
         runs.append(verify())
-        shared.append(verify("-n", "2"))
+        by_two.append(verify("-n", "2"))
     whole = boot + provisioned + runs[0][0]
     verified, run = statistics.median(seconds for seconds, _ in runs), runs[-1][1]
     asserted = sum(run.counts.values()) - run.counts["not_applicable"]
-    halved = statistics.median(seconds for seconds, _ in shared)
+    halved = statistics.median(seconds for seconds, _ in by_two)
     say(f"verify {verified:.1f} s, with -n 2 {halved:.1f} s")
     applied = statistics.median(timed(apply) for _ in range(TIMES))
     say(f"apply {applied:.1f} s")
