@@ -119,9 +119,8 @@ def _task(resource: object, directory: Path, number: int) -> dict[str, object]:
             source.write_bytes(resource.content)
             return {"copy": {"src": str(source), "dest": path, **_access(resource)}}
         case Symlink():
-            # A seed's target moves on; where it leads to is left alone here, as there.
-            link = {"dest": resource.path, "state": "link", "follow": False}
-            return {"file": link if resource.seed else {**link, "src": resource.target}}
+            link = {"dest": resource.path, "src": resource.target, "state": "link"}
+            return {"file": {**link, "follow": False, "force": True}}
         case Unit(masked=True, name=name):
             return {"systemd_service": {"name": name, "masked": True}}
         case Unit():
