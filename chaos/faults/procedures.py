@@ -65,7 +65,7 @@ segment=$({PSQL} "SELECT pg_walfile_name(pg_switch_wal())")
 until [ "$({PSQL} "SELECT last_archived_wal >= '$segment' FROM pg_stat_archiver")" = t ]; do
   sleep 0.2
   tries=$((${{tries:-0}} + 1))
-  [ "$tries" -lt 50 ] || break
+  [ "$tries" -lt 50 ] || exit 1
 done
 sleep 2
 touch {mark}
