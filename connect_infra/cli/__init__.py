@@ -13,7 +13,7 @@ from connect_infra.cli.drift import drift
 from connect_infra.cli.drill import app as drill
 from connect_infra.cli.lab import app as lab
 from connect_infra.cli.load import app as load
-from connect_infra.cli.operations import backup, deploy, restore, rollback
+from connect_infra.cli.operations import backup, confirm, deploy, restore, rollback
 from connect_infra.cli.plan import apply, plan
 from connect_infra.cli.release import app as release
 from connect_infra.cli.report import report
@@ -38,6 +38,7 @@ app.command(rich_help_panel=COMPLY)(verify)
 app.command(rich_help_panel=COMPLY)(controls)
 app.command(rich_help_panel=OPERATE)(deploy)
 app.command(rich_help_panel=OPERATE)(rollback)
+app.command(rich_help_panel=OPERATE)(confirm)
 app.command(rich_help_panel=OPERATE)(backup)
 app.command(rich_help_panel=OPERATE)(restore)
 app.command(rich_help_panel=OPERATE)(health)

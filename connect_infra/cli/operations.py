@@ -1,4 +1,4 @@
-"""`connect-infra deploy`, `rollback`, `backup`, `restore`: what changes a running target."""
+"""`connect-infra deploy`, `rollback`, `confirm`, `backup`, `restore`: they change a target."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,13 +11,16 @@ import typer
 from rich.console import Console
 
 from connect_infra import operations
-from connect_infra.cli.condition import native
+from connect_infra.cli.condition import of_topology
 from connect_infra.cli.plan import InventoryFile, TargetName, agreed, refused
+from connect_infra.document import Topology
 from connect_infra.errors import ConnectInfraError
 from connect_infra.targets import load_inventory
 from connect_infra.transport import Connection, connect
 
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
+
+BOTH: tuple[Topology, ...] = ("native", "containers")
 
 
 def deploy(
@@ -28,23 +31,50 @@ def deploy(
 ) -> None:
     """Deploy a release package without an interruption, or leave everything as it was.
 
-    Exit code 0 when its version is served, 1 when the release before is (or on a no).
+    On a Docker host it goes to the colour that does not serve; `confirm` gives it to both. Exit
+    code 0 when its version is served, 1 when the release before is (or on a no).
 
     Example: connect-infra deploy dist/connect-1.4.0.tar.gz --target lab --yes
     """
-    with _changing(target, inventory, yes, f"Deploy {package.name}") as (connection, progress):
+    what = f"Deploy {package.name}"
+    with _changing(target, inventory, yes, what, BOTH) as (connection, progress):
         operations.deploy(connection, package, progress)
 
 
-def rollback(target: TargetName, yes: Yes = False, inventory: InventoryFile = None) -> None:
+def rollback(
+    target: TargetName,
+    to: Annotated[str, typer.Option(help="A saved version, or previous; Docker hosts only.")] = "",
+    yes: Yes = False,
+    inventory: InventoryFile = None,
+) -> None:
     """Go back to the release that was current before, without an interruption.
 
-    Again goes one release further back. Exit code 0 when it is served, 1 otherwise.
+    On a native host, again goes one release further back. On a Docker host it is the one that the
+    other colour still runs, and `--to` starts any version that is saved there. Exit code 0 when it
+    is served, 1 otherwise.
 
     Example: connect-infra rollback --target lab --yes
     """
-    with _changing(target, inventory, yes, "Roll back") as (connection, progress):
+    if to:
+        what = f"Roll back to {to}"
+        with _changing(target, inventory, yes, what, ("containers",)) as (connection, progress):
+            operations.full_rollback(connection, to, progress)
+        return
+    with _changing(target, inventory, yes, "Roll back", BOTH) as (connection, progress):
         operations.rollback(connection, progress)
+
+
+def confirm(target: TargetName, yes: Yes = False, inventory: InventoryFile = None) -> None:
+    """Give the release that is served to both colours of a Docker host; app1 serves again.
+
+    From then on there is no instant way back to the release of before. Exit code 0 when both run
+    it, 1 otherwise.
+
+    Example: connect-infra confirm --target lab-containers --yes
+    """
+    what = "Give the served release to both colours"
+    with _changing(target, inventory, yes, what, ("containers",)) as (connection, progress):
+        operations.confirm(connection, progress)
 
 
 class Part(StrEnum):
@@ -116,24 +146,28 @@ def restore(
 
 @contextmanager
 def _changing(
-    name: str, inventory: Path | None, yes: bool, what: str
+    name: str,
+    inventory: Path | None,
+    yes: bool,
+    what: str,
+    topologies: tuple[Topology, ...] = ("native",),
 ) -> Iterator[tuple[Connection, Callable[[str], None]]]:
     """As `_working`, once somebody has agreed."""
     try:
-        target = native(load_inventory(inventory).target(name))
+        target = of_topology(load_inventory(inventory).target(name), *topologies)
         allowed = agreed(target, yes, f"{what} on {target.name}?")
     except ConnectInfraError as problem:
         raise refused(problem) from problem
     if not allowed:
         typer.echo("nothing was changed")
         raise typer.Exit(1)
-    with _working(name, inventory) as working:
+    with _working(name, inventory, topologies) as working:
         yield working
 
 
 @contextmanager
 def _working(
-    name: str, inventory: Path | None
+    name: str, inventory: Path | None, topologies: tuple[Topology, ...] = ("native",)
 ) -> Iterator[tuple[Connection, Callable[[str], None]]]:
     """A connection to a target, and a way to say how far the work on it is."""
     console = Console(soft_wrap=True, highlight=False)
@@ -143,7 +177,8 @@ def _working(
         console.print(f"{time.monotonic() - started:6.1f} s  {line}", markup=False)
 
     try:
-        with connect(native(load_inventory(inventory).target(name))) as connection:
+        target = of_topology(load_inventory(inventory).target(name), *topologies)
+        with connect(target) as connection:
             yield connection, progress
     except ConnectInfraError as problem:
         raise refused(problem) from problem

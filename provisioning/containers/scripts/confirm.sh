@@ -19,12 +19,11 @@ HERE=$(dirname "$(realpath "$0")")
 no_arguments "$@"
 as_root "$@"
 lock
+settle
 active=$(serving)
 other=${OTHER[$active]}
 version=$(version_of_colour "$active")
-docker tag "connect:$version" "connect:${COLOUR[$other]}"
 say "start: $other (${COLOUR[$other]}) as version $version"
-start "$other"
-healthy "$other" "$version" || fail "$other is not healthy; $active goes on serving"
+exchange "$other" "$version" || fail "$other is not healthy as version $version; $active goes on serving"
 switch app1 "$version"
 say "done: both colours run version $version, app1 serves"

@@ -29,13 +29,12 @@ ready() { # document S, Deployment process, 1
 build() { # the image connect:$version, from the package
   local context
   context=$(mktemp --directory "$BASE/build/.release-XXXXXX")
-  # shellcheck disable=SC2064  # this directory
-  trap "rm --recursive --force '$context'" RETURN
   cp "$package" "$context/connect-$version.tar.gz"
   sed "s/^LABEL connect.version=.*/LABEL connect.version=$version/; s/connect-[^ ]*\.tar\.gz/connect-$version.tar.gz/" \
     "$BASE/build/connect/Dockerfile.production" >"$context/Dockerfile.production"
   docker build --quiet --build-arg "BASE=$NODE_IMAGE" --tag "connect:$version" \
     --file "$context/Dockerfile.production" "$context" >/dev/null || fail "the image can't be built"
+  rm --recursive --force "$context"
 }
 
 save() { # what full rollbacks and other hosts load
@@ -43,18 +42,15 @@ save() { # what full rollbacks and other hosts load
   mv "$IMAGES/connect-$version.tar.gz.new" "$IMAGES/connect-$version.tar.gz"
 }
 
-migrations() { # by the release's own tool, and asked for afterwards
-  local step
+migrations() { # by the release's own tool, and asked for afterwards; its words on a failure
+  local step said
+  MIGRATE_DATABASE_URL=$(sed -n 's/^DATABASE_URL=//p' "$SECRETS")
+  export MIGRATE_DATABASE_URL # the environment, not an argument, carries its password
   for step in "" --status; do
-    compose run --rm -T --no-deps "$idle" \
-      sh -c "MIGRATE_DATABASE_URL=\$DATABASE_URL exec node migrate.js $step" </dev/null >/dev/null ||
-      return 1
+    # shellcheck disable=SC2086  # no step is no argument
+    said=$(docker run --rm --network connect_connect --env MIGRATE_DATABASE_URL "connect:$version" \
+      node migrate.js $step 2>&1 </dev/null) || { say "$said"; return 1; }
   done
-}
-
-take_back() { # the idle colour runs what it ran before
-  docker tag "$before" "connect:${COLOUR[$idle]}"
-  start "$idle"
 }
 
 case "${1:-}" in
@@ -68,6 +64,7 @@ package=$(realpath "$1")
 version=$(tar --extract --gzip --to-stdout --file "$package" VERSION 2>/dev/null | head --lines=1) ||
   fail "$package is no release package"
 [[ "$version" =~ ^[0-9A-Za-z][0-9A-Za-z._-]*$ ]] || fail "VERSION in the package is '$version'"
+settle
 active=$(serving)
 idle=${OTHER[$active]}
 [ "$(version_of_colour "$active")" != "$version" ] || fail "version $version is served already"
@@ -77,19 +74,11 @@ ready
 say "build: image connect:$version"
 build
 save
-before=$(docker inspect --format '{{.Image}}' "connect_$idle")
-docker tag "connect:$version" "connect:${COLOUR[$idle]}"
 say "migrate: with the new release"
-if ! migrations; then
-  docker tag "$before" "connect:${COLOUR[$idle]}"
-  fail "the migrations failed; nothing was switched"
-fi
+migrations || fail "the migrations failed; nothing was switched"
 say "start: $idle (${COLOUR[$idle]}) as version $version, beside $active"
-start "$idle"
-if ! healthy "$idle" "$version"; then
-  take_back
-  fail "$idle was not healthy within $((ATTEMPTS * 2)) s; nothing was switched"
-fi
+exchange "$idle" "$version" ||
+  fail "$idle was not healthy as version $version within $((ATTEMPTS * 2)) s; nothing was switched"
 say "switch: new requests go to $idle"
 switch "$idle" "$version"
 docker tag "connect:$version" connect:latest
