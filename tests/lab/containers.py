@@ -1,0 +1,101 @@
+"""What the tests of a Docker host share: its containers, its front door, its database."""
+
+import json
+import time
+
+CONTAINERS = (
+    *("haproxy", "connect_app1", "connect_app2", "connect_postgres", "connect_redis"),
+    *("patroni1", "patroni2", "etcd"),
+)
+
+COMPOSE = "/opt/connect/docker-compose.production.yml"
+
+DOOR = "/opt/connect/config/haproxy/haproxy.cfg"
+
+STATES = """
+docker inspect --format '{{.Name}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}\
+{{end}}' $(docker ps --all --quiet)
+"""
+
+
+def sh(host, script, limit=120):
+    """Run a script on the host as root; it must succeed."""
+    code, output = host.exec(f"set -e\n{script}", limit)
+    assert code == 0, output
+    return output.strip()
+
+
+def wait_for_containers(host, names=CONTAINERS, limit=120):
+    """Until all of these are healthy; returns how long that took."""
+    started = time.monotonic()
+    while True:
+        _, said = host.exec(STATES)
+        healthy = {
+            line.split()[0].strip("/")
+            for line in said.splitlines()
+            if "healthy" in line.split() and "running" in line.split()
+        }
+        missing = set(names) - healthy
+        if not missing:
+            return time.monotonic() - started
+        assert time.monotonic() - started < limit, f"not healthy: {sorted(missing)}: {said}"
+        time.sleep(0.5)
+
+
+def ask_haproxy(host, command):
+    """What HAProxy says at its runtime socket."""
+    return sh(host, f"echo '{command}' | socat -t 5 - /var/run/haproxy/admin.sock")
+
+
+def servers(host):
+    """Each server of the backend: (status, whether it is a backup)."""
+    lines = ask_haproxy(host, "show stat").splitlines()
+    names = lines[0].removeprefix("# ").split(",")
+    rows = [dict(zip(names, line.split(","), strict=False)) for line in lines[1:] if line]
+    return {
+        row["svname"]: (row["status"], row["bck"] == "1")
+        for row in rows
+        if row["pxname"] == "connect" and row["svname"].startswith("app")
+    }
+
+
+def serving(host):
+    """The colour that new requests go to."""
+    return "app1" if servers(host)["app1"][0].startswith("UP") else "app2"
+
+
+def version_of(host, app):
+    """The release that a colour's container runs."""
+    label = '{{index .Config.Labels "connect.version"}}'
+    return sh(host, f"docker inspect --format '{label}' connect_{app}")
+
+
+def sql(host, statement, container="connect_postgres", user="connect"):
+    """What psql prints, run as the document runs it."""
+    return sh(
+        host,
+        f"docker exec -i {container} psql -XAtq -v ON_ERROR_STOP=1 -U {user} -d connect <<'SQL'\n"
+        f"{statement}\nSQL",
+    )
+
+
+def cluster(host):
+    """Patroni's own view of its nodes: name to role and state."""
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    said = sh(
+        host,
+        f"for node in patroni1 patroni2; do address=$(docker inspect --format '{form}' $node); "
+        'if curl -s --max-time 3 "http://$address:8008/cluster"; then break; fi; done',
+    )
+    return {one["name"]: (one["role"], one["state"]) for one in json.loads(said)["members"]}
+
+
+def leader(host):
+    """The node that is the primary now, as Patroni says."""
+    (name,) = [name for name, (role, _) in cluster(host).items() if role == "leader"]
+    return name
+
+
+def killed(host, container):
+    """Kill a container's first process as the kernel would: Docker restarts it by its policy."""
+    sh(host, f"kill -9 $(docker inspect --format '{{{{.State.Pid}}}}' {container})")
