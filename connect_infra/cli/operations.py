@@ -101,11 +101,15 @@ def backup(
 ) -> None:
     """Back up the database and the system (releases, configuration, uploads) on a target.
 
-    Exit code 0 when that was done, 1 otherwise. Nothing that runs is changed, so it does not ask.
+    On a Docker host the system is Redis' data and the uploads, and --verify is not there. Exit
+    code 0 when that was done, 1 otherwise. Nothing that runs is changed, so it does not ask.
 
     Example: connect-infra backup --target lab --verify
     """
-    with _working(target, inventory) as (connection, progress):
+    if verify:
+        _topology_of(target, inventory, ("native",))
+    topology = _topology_of(target, inventory, BOTH)
+    with _working(target, inventory, BOTH) as (connection, progress):
         if only != Part.SYSTEM:
             operations.back_up_database(connection, progress, full=full)
         if only != Part.DATABASE:
@@ -113,7 +117,7 @@ def backup(
         if verify:
             operations.verify_backups(connection, progress)
         if out is not None:
-            operations.copy_off(connection, out, progress)
+            operations.copy_off(connection, out, progress, topology)
 
 
 def restore(
@@ -135,13 +139,22 @@ def restore(
     Example: connect-infra restore --target lab --only database --to "2026-03-01 14:30+00"
     """
     what = f"Stop the platform and restore {only or 'database and system'}"
-    with _changing(target, inventory, yes, what) as (connection, progress):
+    topology = _topology_of(target, inventory, BOTH)
+    with _changing(target, inventory, yes, what, BOTH) as (connection, progress):
         if copy is not None:
-            operations.copy_back(connection, copy, progress)
+            operations.copy_back(connection, copy, progress, topology)
         if only != Part.SYSTEM:
             operations.restore_database(connection, progress, to, brought=copy is not None)
         if only != Part.DATABASE:
             operations.restore_system(connection, progress)
+
+
+def _topology_of(name: str, inventory: Path | None, topologies: tuple[Topology, ...]) -> Topology:
+    """The target's topology, which must be one of these."""
+    try:
+        return of_topology(load_inventory(inventory).target(name), *topologies).topology
+    except ConnectInfraError as problem:
+        raise refused(problem) from problem
 
 
 @contextmanager
