@@ -2,6 +2,7 @@
 
 from provisioning.component import Component, Context, ordered
 from provisioning.containers import (
+    backups,
     engine,
     firewall,
     images,
@@ -25,5 +26,6 @@ def components(ctx: Context) -> tuple[Component, ...]:
             firewall.component(),
             images.component(ctx),
             stack.component(ctx),
+            backups.component(),
         )
     )

@@ -9,6 +9,9 @@ from provisioning.native.scripts import LIBRARY, LIMITS
 from provisioning.native.scripts import SOURCES as NATIVE
 from provisioning.resources import Directory, File
 
+STANZA = "connect"
+"""What pgBackRest calls the cluster."""
+
 SOURCES = Path(__file__).parent / "scripts"
 
 
@@ -36,6 +39,7 @@ def settings(ctx: Context) -> bytes:
         "DOMAIN": ctx.target.domain,
         "CERTIFICATE": f"{CERTIFICATES}/connect.pem",
         "NODE_IMAGE": images.NODE.tag(images.base_of(ctx)),
+        "STANZA": STANZA,
         "DISK_LIMIT": LIMITS["DISK_LIMIT"],
     }
     lines = [f"{name}={value}" for name, value in values.items()]

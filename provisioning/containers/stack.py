@@ -10,7 +10,15 @@ from connect_infra.targets.lab import state_dir
 from provisioning.component import Component, Context
 from provisioning.containers import images
 from provisioning.containers.firewall import BRIDGE
-from provisioning.containers.layout import CERTIFICATES, CONFIG, ROOT, STATE, UPLOADS
+from provisioning.containers.layout import (
+    ARCHIVE,
+    CERTIFICATES,
+    CONFIG,
+    ROOT,
+    STATE,
+    UPLOADS,
+)
+from provisioning.containers.scripts import STANZA
 from provisioning.native.postgresql import SCRAM_CHECK, SCRAM_MAKE
 from provisioning.render import render
 from provisioning.resources import Ensure, File, Resource, Symlink
@@ -113,6 +121,14 @@ for step in migrate seed; do
 done
 """
 
+STANZA_CHECK = f"""
+docker exec patroni1 pgbackrest --stanza={STANZA} --log-level-console=error info --output=json |
+  jq -e '.[0].status.code | . == 0 or . == 2' >/dev/null
+"""
+"""0 is ok, 2 is `no valid backups`: the stanza is there."""
+
+STANZA_DO = f"bash -euc '. {ROOT}/scripts/lib/database.sh; backrest \"$(leader)\" stanza-create'"
+
 RELOADED = f"""
 [ -S /run/haproxy/admin.sock ] || {{ echo "haproxy does not run"; exit 1; }}
 up=$(echo 'show info' | socat -t 5 - /run/haproxy/admin.sock | sed -n 's/^Uptime_sec: //p')
@@ -147,10 +163,16 @@ def component(ctx: Context) -> Component:
     resources: list[Resource] = [
         *_files(ctx),
         Ensure(
+            "the nodes have an archive",
+            f"""[ "$(stat -c '%u %a' {ARCHIVE})" = '{images.POSTGRES_UID} 700' ]""",
+            f"install -d -m 700 -o {images.POSTGRES_UID} -g {images.POSTGRES_UID} {ARCHIVE}",
+        ),
+        Ensure(
             "database and Redis run",
             below.replace("seq 120", "seq 1"),
             f"{compose} compose up -d etcd patroni1 patroni2 postgres redis\n{below}",
         ),
+        Ensure(f"stanza {STANZA}", STANZA_CHECK, STANZA_DO),
         Ensure("role connect", ROLE_CHECK, ROLE_DO, admin),
         Ensure("database connect", DATABASE_CHECK, DATABASE_DO, admin),
     ]
@@ -170,8 +192,12 @@ def component(ctx: Context) -> Component:
 
 def _files(ctx: Context) -> list[Resource]:
     configuration = {
-        name: render(f"containers/{name}.j2", subnet=SUBNET, **_sizes(ctx))
-        for name in ("patroni.yml", "redis.conf", "postgres.cfg", "haproxy.cfg")
+        name: render(
+            f"containers/{name}.j2", subnet=SUBNET, stanza=STANZA, archive=ARCHIVE, **_sizes(ctx)
+        )
+        for name in (
+            *("patroni.yml", "pgbackrest.conf", "redis.conf", "postgres.cfg", "haproxy.cfg"),
+        )
     }
     digests = {
         name: hashlib.sha256(content).hexdigest()[:12] for name, content in configuration.items()
@@ -184,6 +210,7 @@ def _files(ctx: Context) -> list[Resource]:
         subnet=SUBNET,
         bridge=BRIDGE,
         uploads=UPLOADS,
+        archive=ARCHIVE,
         **_sizes(ctx),
     )
     secrets = f"{ROOT}/.env.production.local"
@@ -196,6 +223,7 @@ def _files(ctx: Context) -> list[Resource]:
         File(f"{ROOT}/{ctx.expected('containers.haproxy_config')}", configuration["haproxy.cfg"]),
         File(f"{CONFIG}/postgres/haproxy.cfg", configuration["postgres.cfg"]),
         File(f"{CONFIG}/patroni/patroni.yml", configuration["patroni.yml"]),
+        File(f"{CONFIG}/pgbackrest/pgbackrest.conf", configuration["pgbackrest.conf"]),
         File(f"{CONFIG}/redis/redis.conf", configuration["redis.conf"]),
         _certificate(ctx),
     ]

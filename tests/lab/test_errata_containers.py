@@ -288,13 +288,20 @@ def test_a_restore_without_i_reads_nothing_and_succeeds(docker_host, dump):
     assert sql(docker_host, ROWS) == ""
 
 
-def test_nothing_documented_makes_the_backups_that_are_restored(docker_host):
-    code, said = docker_host.exec(
-        "grep -rs 'pg_dump\\|pg_basebackup' /etc/cron* /var/spool/cron; "
-        "docker exec connect_postgres ls /backups/postgres"
-    )
-    assert code != 0
-    assert "No such file or directory" in said
+def test_without_the_backups_that_nothing_documented_makes_the_rollback_is_a_syntax_error(
+    docker_host,
+):
+    """The applications are stopped by then."""
+    sh(docker_host, "mkdir /root/dumps; mv /backups/postgres/*.sql /root/dumps/")
+    try:
+        code, newest = docker_host.exec("ls -t /backups/postgres/*.sql 2>/dev/null | head -1")
+        assert (code, newest) == (0, "")
+        restore = f"docker exec -i connect_postgres psql -U connect < {newest}"
+        code, said = docker_host.exec(f"bash -c '{restore}'")
+        assert code != 0
+        assert "syntax error" in said
+    finally:
+        sh(docker_host, "mv /root/dumps/*.sql /backups/postgres/; rmdir /root/dumps")
 
 
 def test_after_down_there_is_no_container_to_copy_redis_dump_into(docker_host):

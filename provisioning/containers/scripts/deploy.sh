@@ -6,9 +6,10 @@ usage() {
   cat <<'TEXT'
 Usage: deploy.sh PACKAGE.tar.gz | --help
 Checks the host, builds and saves the image connect:VERSION, applies its migrations, starts it as the
-colour that does not serve, waits until it is healthy (30 x 2 s) and sends new requests there. The
-other colour goes on running the release of before: rollback.sh returns to it at once, confirm.sh
-ends that. Whatever fails before the switch leaves the traffic where it was.
+colour that does not serve, waits until it is healthy (30 x 2 s), sends new requests there, and checks
+what users see; a failed check sends them back. The other colour goes on running the release of
+before: rollback.sh returns to it at once, confirm.sh ends that. Whatever fails before the switch
+leaves the traffic where it was.
 Exit code: 0 deployed, 1 the release before serves, 2 wrong usage.
 Example: /opt/connect/scripts/deploy.sh /tmp/connect-1.4.0.tar.gz
 TEXT
@@ -81,5 +82,9 @@ exchange "$idle" "$version" ||
   fail "$idle was not healthy as version $version within $((ATTEMPTS * 2)) s; nothing was switched"
 say "switch: new requests go to $idle"
 switch "$idle" "$version"
+if ! "$HERE/post-deploy-check.sh" "$version"; then
+  send_to "$active"
+  fail "the check after the switch failed; $active serves again"
+fi
 docker tag "connect:$version" connect:latest
 say "done: version $version is served by $idle; $active still runs version $(version_of_colour "$active")"
