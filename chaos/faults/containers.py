@@ -13,8 +13,8 @@ running() {{ test "$(docker inspect --format '{{{{.State.Running}}}}' "$1" 2>/de
 healthy() {{ test "$(docker inspect --format '{{{{.State.Health.Status}}}}' "$1")" = healthy; }}
 node() {{
   curl -fsS --max-time 3 "http://$(address "$1"):8008/cluster" |
-    jq -re '.members[] | select(if $wanted == "leader" then .role == "leader"
-      else .role != "leader" end) | .name' --arg wanted "$2"
+    jq -r '.members[] | select(if $wanted == "leader" then .role == "leader"
+      else .role != "leader" end) | .name' --arg wanted "$2" | grep .
 }}
 resolved() {{
   case "$1" in

@@ -146,7 +146,7 @@ def _servers(outputs: Mapping[str, Output]) -> Mapping[str, Server]:
     for row in csv.DictReader(text.splitlines()):
         if row.get("pxname") != "connect" or row.get("svname") in ("BACKEND", "FRONTEND"):
             continue
-        name = str(row["svname"])
+        name = str(row.get("svname"))
         if name not in drained:
             raise _junk("the state of each server", name)
         found[name] = Server(

@@ -1,6 +1,7 @@
 """The containers: the compose file, what its services read, and that all of them run so."""
 
 import hashlib
+from collections.abc import Iterable
 from decimal import Decimal
 
 from connect_infra.document.values import GIB, MIB
@@ -25,6 +26,8 @@ from provisioning.resources import Ensure, File, Resource, Symlink
 
 SUBNET = "10.89.0.0/24"
 """The containers' network: a range of its own, which pg_hba.conf names."""
+
+SECRETS = f"{ROOT}/.env.production.local"
 
 DOCUMENTED_MEMORY = 125 * GIB
 
@@ -91,6 +94,12 @@ STORED="$stored" python3 -c "$SCRAM_CHECK"
 """
 )
 
+IN_PLACE = """
+printf '%s' "$WANTED" | sha256sum --check --status ||
+  { echo "its files are not as wanted"; exit 1; }
+"""
+"""A check that is to be made again when a file changes must not hold before it has."""
+
 ROLE_DO = ADMIN + 'python3 -c "$SCRAM_MAKE" | admin'
 
 DATABASE_CHECK = (
@@ -122,8 +131,9 @@ done
 """
 
 STANZA_CHECK = f"""
-docker exec patroni1 pgbackrest --stanza={STANZA} --log-level-console=error info --output=json |
-  jq -e '.[0].status.code | . == 0 or . == 2' >/dev/null
+code=$(docker exec patroni1 pgbackrest --stanza={STANZA} --log-level-console=error \\
+  info --output=json | jq '.[0].status.code')
+case "$code" in 0 | 2) ;; *) echo "pgBackRest's status is ${{code:-unknown}}"; exit 1 ;; esac
 """
 """0 is ok, 2 is `no valid backups`: the stanza is there."""
 
@@ -148,7 +158,8 @@ for second in $(seq 10); do ( {RELOADED} ) && exit 0; sleep 1; done
 
 def component(ctx: Context) -> Component:
     """Configuration, secrets, database, migrations, and every container."""
-    compose = COMPOSE.format(root=ROOT, file=ctx.expected("containers.compose_file"))
+    file = ctx.expected("containers.compose_file")
+    compose = COMPOSE.format(root=ROOT, file=file)
     secrets = ctx.secrets
     admin = {
         "POSTGRES_ADMIN_PASSWORD": secrets["POSTGRES_ADMIN_PASSWORD"],
@@ -160,8 +171,9 @@ def component(ctx: Context) -> Component:
     below = WAIT.format(seconds=120, names=" ".join(BELOW))
     everything = WAIT.format(seconds=120, names=" ".join(ALL))
     as_written = compose + AS_WRITTEN.format()
+    files = _files(ctx)
     resources: list[Resource] = [
-        *_files(ctx),
+        *files,
         Ensure(
             "the nodes have an archive",
             f"""[ "$(stat -c '%u %a' {ARCHIVE})" = '{images.POSTGRES_UID} 700' ]""",
@@ -182,12 +194,28 @@ def component(ctx: Context) -> Component:
     resources += [
         Ensure(
             "every container runs as the compose file says",
-            as_written,
+            IN_PLACE + as_written,
             f"{compose} compose up -d --remove-orphans\n{everything}",
+            _digests(files, file, SECRETS),
         ),
-        Ensure("haproxy runs with its files", RELOADED, RELOAD),
+        Ensure(
+            "haproxy runs with its files",
+            IN_PLACE + RELOADED,
+            RELOAD,
+            _digests(files, f"{CONFIG}/haproxy/haproxy.cfg", f"{CERTIFICATES}/connect.pem"),
+        ),
     ]
     return Component("stack", tuple(resources), after=("images", "docker-firewall"))
+
+
+def _digests(files: Iterable[Resource], *paths: str) -> dict[str, str]:
+    """What IN_PLACE checks; as a secret, for a digest of secrets is nobody's business either."""
+    wanted = [
+        f"{hashlib.sha256(file.content).hexdigest()}  {file.path}"
+        for file in files
+        if isinstance(file, File) and file.path in paths
+    ]
+    return {"WANTED": "\n".join([*wanted, ""])}
 
 
 def _files(ctx: Context) -> list[Resource]:
@@ -213,12 +241,11 @@ def _files(ctx: Context) -> list[Resource]:
         archive=ARCHIVE,
         **_sizes(ctx),
     )
-    secrets = f"{ROOT}/.env.production.local"
     environment = render("containers/env.j2", secrets=ctx.secrets)
     return [
         File(ctx.expected("containers.compose_file"), compose),
-        File(secrets, environment, 0o600, secret=True),
-        Symlink(f"{ROOT}/.env", secrets.removeprefix(f"{ROOT}/")),
+        File(SECRETS, environment, 0o600, secret=True),
+        Symlink(f"{ROOT}/.env", SECRETS.removeprefix(f"{ROOT}/")),
         File(f"{ROOT}/.gitignore", b".env\n.env.production.local\n"),
         File(f"{ROOT}/{ctx.expected('containers.haproxy_config')}", configuration["haproxy.cfg"]),
         File(f"{CONFIG}/postgres/haproxy.cfg", configuration["postgres.cfg"]),

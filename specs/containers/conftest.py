@@ -24,7 +24,7 @@ def site(target):
 PORTS = (22, 80, 443, 3000, 3001, 3100, 5432, 6379, 8008, 2379)
 """What the platform's services listen on somewhere."""
 
-SECONDS = 1.5
+SECONDS = 1.0
 """How long a dropped packet is waited for."""
 
 

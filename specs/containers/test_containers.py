@@ -142,7 +142,9 @@ def test_one_node_is_the_primary_and_the_other_its_replica(control, facts, found
 @pytest.mark.controls("containers.patroni1", "containers.patroni2")
 def test_the_servers_themselves_agree(control, facts, found):
     servers = {node: facts.patroni.server(node) for node in ("patroni1", "patroni2")}
-    found([f"{node} recovery={one.recovery}" for node, one in servers.items()])
+    found(
+        [f"{node} recovery={one.recovery} receiver={one.receiver}" for node, one in servers.items()]
+    )
     (primary,) = [node for node, one in servers.items() if not one.recovery]
     (replica,) = [node for node, one in servers.items() if one.recovery]
     assert primary == facts.patroni.leader, "etcd names another leader"

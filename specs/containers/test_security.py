@@ -81,6 +81,6 @@ def test_the_application_takes_its_secrets_from_the_environment(control, facts, 
         variables = dict(
             one.split("=", 1) for one in facts.docker.container(name).settings.environment
         )
-        assert found(variables["REDIS_PASSWORD"]) == "«secret REDIS_PASSWORD»"
-        assert variables["NEXTAUTH_SECRET"] == "«secret NEXTAUTH_SECRET»"
+        assert found(variables["NEXTAUTH_SECRET"]) == "«secret NEXTAUTH_SECRET»"
+        assert variables["REDIS_PASSWORD"] == "«secret REDIS_PASSWORD»"
         assert "«secret POSTGRES_PASSWORD»" in variables["DATABASE_URL"]

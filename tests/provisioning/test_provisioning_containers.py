@@ -1,5 +1,6 @@
 """What a Docker host is given: the compose file, the doors, images; never a secret in the open."""
 
+import hashlib
 import re
 
 import pytest
@@ -138,3 +139,19 @@ def test_a_real_host_is_built_on_the_official_image_and_gets_no_release(ctx):
     assert not any("docker load" in one.do for one in ensures)
     files = [each for one in made for each in one.resources if isinstance(each, File)]
     assert not any(file.path.endswith(".tar.gz") for file in files)
+
+
+def test_what_runs_by_a_file_is_looked_at_again_when_the_file_is_to_change(ctx, files):
+    """At the time of the plan the old file is in place, and what runs agrees with it."""
+    (made,) = [one for one in containers.components(ctx) if one.name == "stack"]
+    watched = {
+        line.split()[1]: line.split()[0]
+        for one in made.resources
+        if isinstance(one, Ensure)
+        for line in one.secrets.get("WANTED", "").splitlines()
+    }
+    assert set(watched) == {
+        *(COMPOSE, SECRETS, HAPROXY, "/opt/connect/config/haproxy/certs/connect.pem"),
+    }
+    for path, digest in watched.items():
+        assert digest == hashlib.sha256(files[path].content).hexdigest()

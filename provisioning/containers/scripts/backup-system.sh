@@ -39,5 +39,5 @@ docker cp --quiet connect_redis:/data/dump.rdb "$BACKUPS/redis/dump.rdb.new" 2>/
 sync "$BACKUPS/redis/dump.rdb.new"
 mv "$BACKUPS/redis/dump.rdb.new" "$BACKUPS/redis/dump.rdb"
 say "redis: $(stat --format=%s "$BACKUPS/redis/dump.rdb") bytes"
-cp --archive --update "$BASE/uploads/." "$BACKUPS/uploads/"
+copy_uploads "$BASE/uploads" "$BACKUPS/uploads"
 say "done: $(find "$BACKUPS/uploads" -type f | wc --lines) uploads are kept"

@@ -34,6 +34,6 @@ docker run --rm --interactive --volumes-from connect_redis \
 compose start redis >/dev/null 2>&1
 patiently 60 answers PONG docker exec connect_redis redis-cli ping || fail "Redis does not answer"
 say "restore: uploads"
-cp --archive "$BACKUPS/uploads/." "$BASE/uploads/"
+copy_uploads "$BACKUPS/uploads" "$BASE/uploads"
 start_apps
 say "done: Redis and uploads are restored"

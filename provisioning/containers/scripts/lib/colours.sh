@@ -43,12 +43,18 @@ settle() { # after a deployment that was killed: tags, states and traffic are wh
   local app active
   rm --recursive --force "$BASE"/build/.release-* "$IMAGES"/*.new
   for app in app1 app2; do
-    docker tag "$(docker inspect --format '{{.Image}}' "connect_$app")" "connect:${COLOUR[$app]}" ||
-      fail "there is no container connect_$app"
+    docker inspect "connect_$app" >/dev/null 2>&1 || replace_lost "$app"
+    docker tag "$(docker inspect --format '{{.Image}}' "connect_$app")" "connect:${COLOUR[$app]}"
   done
   active=$(serving)
   send_to "$active"
   [ -s "$HISTORY" ] || version_of_colour "$active" >"$HISTORY"
+}
+
+replace_lost() { # replace_lost APP: Compose was killed between renaming the old container and making the new
+  docker ps --all --quiet --filter "label=com.docker.compose.service=$1" |
+    xargs --no-run-if-empty docker rm --force >/dev/null
+  start "$1" || fail "there is no container connect_$1"
 }
 
 last_served() {

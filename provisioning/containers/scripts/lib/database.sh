@@ -17,11 +17,13 @@ one_at_a_time() { # one backup or restore at a time
 }
 
 leader() { # the node that is the primary, as Patroni says
-  local node address
+  local node address found
   for node in "${NODES[@]}"; do
     address=$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$node" 2>/dev/null) || continue
-    curl --silent --fail --max-time 3 "http://$address:8008/cluster" 2>/dev/null |
-      jq --raw-output --exit-status '.members[] | select(.role == "leader") | .name' && return 0
+    # Given nothing, jq 1.6 succeeds.
+    found=$(curl --silent --fail --max-time 3 "http://$address:8008/cluster" 2>/dev/null |
+      jq --raw-output '.members[] | select(.role == "leader") | .name') || continue
+    [ -z "$found" ] || { echo "$found"; return 0; }
   done
   return 1
 }
@@ -44,6 +46,10 @@ query() { # query SQL: one value, as the application
 
 writable() {
   answers f query "SELECT pg_is_in_recovery()"
+}
+
+copy_uploads() { # copy_uploads FROM TO: what is in it; the directory's own owner and mode stay
+  find "$1" -mindepth 1 -maxdepth 1 -exec cp --archive --update --target-directory="$2" {} +
 }
 
 stop_apps() {
