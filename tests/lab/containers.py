@@ -3,6 +3,11 @@
 import json
 import time
 
+from tests.lab.operations import script
+
+FIRST = "1.0.0"
+"""The release that a provisioned Docker host runs."""
+
 CONTAINERS = (
     *("haproxy", "connect_app1", "connect_app2", "connect_postgres", "connect_redis"),
     *("patroni1", "patroni2", "etcd"),
@@ -94,6 +99,18 @@ def leader(host):
     """The node that is the primary now, as Patroni says."""
     (name,) = [name for name, (role, _) in cluster(host).items() if role == "leader"]
     return name
+
+
+def as_at_first(host):
+    """Both colours run the first release, app1 serves."""
+    if version_of(host, serving(host)) != FIRST:
+        code, said = script(host, "rollback-full.sh", FIRST)
+        assert code == 0, said
+    if version_of(host, "app1") != version_of(host, "app2") or serving(host) != "app1":
+        code, said = script(host, "confirm.sh")
+        assert code == 0, said
+    assert (serving(host), version_of(host, "app1")) == ("app1", FIRST)
+    wait_for_containers(host)
 
 
 def killed(host, container):

@@ -9,13 +9,19 @@ import time
 import pytest
 
 from connect_infra.lab.release import build_release
-from tests.lab.containers import serving, sh, sql, version_of, wait_for_containers
+from tests.lab.containers import (
+    FIRST,
+    as_at_first,
+    serving,
+    sh,
+    sql,
+    version_of,
+    wait_for_containers,
+)
 from tests.lab.operations import SCRIPTS, eventually, package, script, source
 from tests.lab.steady import steady
 
 pytestmark = pytest.mark.long
-
-FIRST = "1.0.0"
 
 INSTANT = 5.0
 """Seconds: document S, instant rollback time."""
@@ -34,14 +40,10 @@ LOCK = "/opt/connect/state/lock"
 @pytest.fixture
 def first(docker_host):
     """Both colours run the first release, app1 serves; nothing lies about before or after."""
+    as_at_first(docker_host)
     yield docker_host
-    if version_of(docker_host, serving(docker_host)) != FIRST:
-        assert script(docker_host, "rollback-full.sh", FIRST)[0] == 0
-    code, said = script(docker_host, "confirm.sh")
-    assert code == 0, said
-    assert serving(docker_host) == "app1"
+    as_at_first(docker_host)
     assert leftovers(docker_host) == ""
-    wait_for_containers(docker_host)
 
 
 def leftovers(host):

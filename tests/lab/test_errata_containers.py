@@ -16,6 +16,8 @@ from connect_infra.web import Site
 from tests.lab.containers import (
     COMPOSE,
     DOOR,
+    FIRST,
+    as_at_first,
     ask_haproxy,
     cluster,
     leader,
@@ -27,8 +29,6 @@ from tests.lab.containers import (
 from tests.lab.operations import eventually, package, script
 
 pytestmark = pytest.mark.long
-
-FIRST = "1.0.0"
 
 PROJECT = f"cd /opt/connect && docker-compose -f {COMPOSE}"
 
@@ -138,16 +138,6 @@ def test_after_the_documented_deployment_the_other_colour_is_no_way_back(docker_
         ask_haproxy(docker_host, "set server connect/app1 state ready")
     finally:
         as_at_first(docker_host)
-
-
-def as_at_first(host):
-    """Both colours run the first release again, app1 serves."""
-    if version_of(host, "app1") != FIRST:
-        code, said = script(host, "rollback-full.sh", FIRST)
-        assert code == 0, said
-    code, said = script(host, "confirm.sh")
-    assert code == 0, said
-    wait_for_containers(host)
 
 
 # --- build, upload, migration --------------------------------------------------------------------
