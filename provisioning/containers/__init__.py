@@ -7,6 +7,7 @@ from provisioning.containers import (
     firewall,
     images,
     layout,
+    monitoring,
     scripts,
     sshd,
     stack,
@@ -25,7 +26,9 @@ def components(ctx: Context) -> tuple[Component, ...]:
             ufw.component(ctx),
             firewall.component(),
             images.component(ctx),
+            monitoring.component(),
             stack.component(ctx),
             backups.component(),
+            monitoring.seen(),
         )
     )

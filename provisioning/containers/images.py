@@ -93,7 +93,23 @@ REDIS = Image(
 )
 """The password comes from the environment: neither an argument nor a file of the host holds it."""
 
-SERVICES = (NODE, HAPROXY, PATRONI, ETCD, REDIS)
+PROMETHEUS = Image(
+    "prometheus",
+    (
+        "prometheus",
+        "prometheus-node-exporter",
+        "prometheus-postgres-exporter",
+        "prometheus-redis-exporter",
+    ),
+    (
+        "RUN install -d -o prometheus -g prometheus /var/lib/prometheus/metrics2",
+        "USER prometheus",
+        "WORKDIR /var/lib/prometheus",
+    ),
+)
+"""Prometheus and the exporters; the compose file says which of them a container runs."""
+
+SERVICES = (NODE, HAPROXY, PATRONI, ETCD, REDIS, PROMETHEUS)
 
 
 def base_of(ctx: Context) -> str:

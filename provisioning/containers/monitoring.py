@@ -6,7 +6,7 @@ from provisioning.component import Activation, Component
 from provisioning.containers.layout import CONFIG, ROOT
 from provisioning.native.dashboards import Panel, dashboard
 from provisioning.render import render
-from provisioning.resources import Directory, File, Unit
+from provisioning.resources import Directory, Ensure, File, Unit
 
 SOURCES = Path(__file__).parent / "measuring"
 PROGRAM = "/usr/local/lib/connect-infra/container_metrics.py"
@@ -31,6 +31,14 @@ FRONT = 'proxy="connect"'
 SERVED = f"haproxy_backend_http_responses_total{{{FRONT}}}"
 WENT_WRONG = f'haproxy_backend_http_responses_total{{{FRONT},code="5xx"}}'
 BY_COLOUR = f"haproxy_server_http_responses_total{{{FRONT}}}"
+
+SEEN = """
+count=$(curl --silent --fail --max-time 5 --get http://127.0.0.1:9090/api/v1/query \\
+  --data-urlencode 'query=count(up == 1 and count_over_time(up[5m]) > 1)' |
+  jq --raw-output '.data.result[0].value[1]')
+[ "$count" = {targets} ] ||
+  {{ echo "Prometheus sees ${{count:-none}} of {targets} targets"; exit 1; }}
+"""
 
 
 def _quantile(share: str) -> str:
@@ -110,6 +118,23 @@ def component() -> Component:
         ),
         activation=Activation(UNIT),
         after=("engine", "layout"),
+    )
+
+
+def seen() -> Component:
+    """Prometheus has scraped everything at least twice: from then on rates can be shown."""
+    targets = sum(len(addresses) for addresses in JOBS.values())
+    return Component(
+        "monitoring-data",
+        (
+            Ensure(
+                "Prometheus sees every target",
+                SEEN.format(targets=targets),
+                f"for half in $(seq 180); do ( {SEEN.format(targets=targets)} ) && exit 0; "
+                "sleep 0.5; done; exit 1",
+            ),
+        ),
+        after=("stack",),
     )
 
 

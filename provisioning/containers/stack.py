@@ -9,7 +9,7 @@ from connect_infra.lab import authority
 from connect_infra.lab.release import SOURCE
 from connect_infra.targets.lab import state_dir
 from provisioning.component import Component, Context
-from provisioning.containers import images
+from provisioning.containers import images, monitoring
 from provisioning.containers.firewall import BRIDGE
 from provisioning.containers.layout import (
     ARCHIVE,
@@ -31,8 +31,16 @@ SECRETS = f"{ROOT}/.env.production.local"
 
 DOCUMENTED_MEMORY = 125 * GIB
 
-SHARES = {"app": 6, "patroni": 20, "redis": 10, "etcd": 4, "haproxy": 3}
-"""Percent of the host's memory that one container of the service may take, 69 in all."""
+SHARES = {
+    "app": 6,
+    "patroni": 20,
+    "redis": 10,
+    "etcd": 4,
+    "haproxy": 3,
+    "prometheus": 4,
+    "exporter": 1,
+}
+"""Percent of the host's memory that one container of the service may take, 76 in all."""
 
 COMPOSE = """
 cd {root}
@@ -59,7 +67,12 @@ echo "not healthy after {seconds} s:$missing"; exit 1
 BELOW = ("etcd", "patroni1", "patroni2", "connect_postgres", "connect_redis")
 """The containers that the application needs, by name."""
 
-ALL = (*BELOW, "connect_app1", "connect_app2", "haproxy")
+MONITORING = ("prometheus", "postgres_exporter", "redis_exporter", "node_exporter")
+
+ALL = (*BELOW, "connect_app1", "connect_app2", "haproxy", *MONITORING)
+
+ASK = "python3, -c, 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=4)'"
+"""How a container without curl asks itself, as the compose file has it."""
 
 AS_WRITTEN = """
 compose config --hash='*' > /dev/null
@@ -205,7 +218,7 @@ def component(ctx: Context) -> Component:
             _digests(files, f"{CONFIG}/haproxy/haproxy.cfg", f"{CERTIFICATES}/connect.pem"),
         ),
     ]
-    return Component("stack", tuple(resources), after=("images", "docker-firewall"))
+    return Component("stack", tuple(resources), after=("images", "docker-firewall", "monitoring"))
 
 
 def _digests(files: Iterable[Resource], *paths: str) -> dict[str, str]:
@@ -227,6 +240,7 @@ def _files(ctx: Context) -> list[Resource]:
             *("patroni.yml", "pgbackrest.conf", "redis.conf", "postgres.cfg", "haproxy.cfg"),
         )
     }
+    configuration["prometheus.yml"] = monitoring.configuration()
     digests = {
         name: hashlib.sha256(content).hexdigest()[:12] for name, content in configuration.items()
     }
@@ -239,6 +253,7 @@ def _files(ctx: Context) -> list[Resource]:
         bridge=BRIDGE,
         uploads=UPLOADS,
         archive=ARCHIVE,
+        ask=ASK,
         **_sizes(ctx),
     )
     environment = render("containers/env.j2", secrets=ctx.secrets)

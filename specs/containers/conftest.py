@@ -11,8 +11,10 @@ from connect_infra.web import Site
 CONTAINERS = (
     *("connect_app1", "connect_app2", "connect_postgres", "connect_redis", "haproxy"),
     *("patroni1", "patroni2", "etcd"),
+    *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
 )
-"""Every container of the topology: document S names the first five, its diagram the others."""
+"""Every container of the topology: document S names the first five, its diagram the next three; the
+others are what its dashboard needs."""
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +23,7 @@ def site(target):
     return Site(target)
 
 
-PORTS = (22, 80, 443, 3000, 3001, 3100, 5432, 6379, 8008, 2379)
+PORTS = (22, 80, 443, 3000, 3001, 3100, 5432, 6379, 8008, 2379, 9090)
 """What the platform's services listen on somewhere."""
 
 SECONDS = 1.0

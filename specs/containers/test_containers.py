@@ -18,6 +18,7 @@ PUBLIC = {"haproxy": {"0.0.0.0:80->80/tcp", "0.0.0.0:443->443/tcp"}}
 LOCAL = {
     "connect_app1": {"127.0.0.1:3000->3000/tcp"},
     "connect_app2": {"127.0.0.1:3001->3000/tcp"},
+    "prometheus": {"127.0.0.1:9090->9090/tcp"},
 }
 
 TOLERANCE = 0.4

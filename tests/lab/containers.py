@@ -11,6 +11,7 @@ FIRST = "1.0.0"
 CONTAINERS = (
     *("haproxy", "connect_app1", "connect_app2", "connect_postgres", "connect_redis"),
     *("patroni1", "patroni2", "etcd"),
+    *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
 )
 
 COMPOSE = "/opt/connect/docker-compose.production.yml"

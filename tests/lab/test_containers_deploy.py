@@ -175,6 +175,33 @@ def test_a_damaged_package_is_refused(first, tmp_path, damage):
     assert [version_of(first, app) for app in ("app1", "app2")] == [FIRST, FIRST]
 
 
+def test_every_attempt_leaves_a_record_of_the_checklists(first, tmp_path):
+    code, said = cli("deploy", str(build_release(tmp_path, "recorded")))
+    assert code == 0, said
+    record = sh(first, "cat $(ls /opt/connect/state/deployments/*-recorded.txt | tail -1)")
+    lines = record.splitlines()
+    assert len(lines) == 8 + 7 + 8
+    done = [line for line in lines if line.startswith("[x]")]
+    assert len(done) == 1 + 5 + 4
+    assert any(line.startswith("[x] during: Traffic switched") for line in lines)
+    assert "[ ] before: Code review approved (a person's)" in lines
+    code, said = cli("confirm")
+    assert code == 0, said
+    record = sh(
+        first, "cat $(ls /opt/connect/state/deployments/*-recorded-confirmed.txt | tail -1)"
+    )
+    assert "[x] during: Both containers active" in record
+
+
+def test_without_a_backup_of_today_nothing_is_deployed(first, tmp_path):
+    sh(first, "touch -h -d '3 days ago' /backups/postgres/*.sql; touch -d '3 days ago' "
+              "/backups/postgres/*.sql")  # fmt: skip
+    code, said = cli("deploy", str(build_release(tmp_path, "unprotected")))
+    sh(first, "touch /backups/postgres/*.sql")
+    assert code == 1
+    assert "there is no backup of today" in said
+
+
 def test_migrations_are_the_new_release_s_and_recorded(first, tmp_path):
     overlay = {"migrations/0900_mark.sql": b"CREATE TABLE IF NOT EXISTS mark (); DROP TABLE mark;"}
     code, said = cli("deploy", str(build_release(tmp_path, "migrates", overlay)))

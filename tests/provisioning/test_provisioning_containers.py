@@ -80,7 +80,8 @@ def test_every_variable_of_the_compose_file_has_a_value(files):
 def test_the_containers_are_the_documented_ones_and_each_is_watched_and_limited(services):
     documented = {"connect_app1", "connect_app2", "connect_postgres", "connect_redis", "haproxy"}
     assert {one["container_name"] for one in services.values()} == documented | {
-        "patroni1", "patroni2", "etcd",
+        *("patroni1", "patroni2", "etcd"),
+        *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
     }  # fmt: skip
     for name, service in services.items():
         assert service["restart"] == "unless-stopped", name
@@ -96,6 +97,7 @@ def test_only_the_front_door_is_published_to_everybody(services):
         "haproxy": ["80:80", "443:443"],
         "app1": ["127.0.0.1:3000:3000"],
         "app2": ["127.0.0.1:3001:3000"],
+        "prometheus": ["127.0.0.1:9090:9090"],
     }
 
 

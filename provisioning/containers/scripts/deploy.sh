@@ -18,6 +18,11 @@ TEXT
 HERE=$(dirname "$(realpath "$0")")
 # shellcheck source=lib/colours.sh
 . "$HERE/lib/colours.sh"
+# shellcheck source=lib/checklist.sh
+. "$HERE/lib/checklist.sh"
+
+BACKUP_MINUTES=1560 # a night's backup, and two hours
+IMAGES_KEPT=5
 
 ready() { # document S, Deployment process, 1
   local used
@@ -25,6 +30,9 @@ ready() { # document S, Deployment process, 1
   [ "$used" -le "$DISK_LIMIT" ] || fail "the disk of $BASE is $used % full, at most $DISK_LIMIT % are allowed"
   docker exec connect_postgres pg_isready -U connect >/dev/null || fail "the database does not accept connections"
   docker exec connect_redis redis-cli ping | grep --quiet --line-regexp PONG || fail "Redis does not answer"
+  [ -n "$(find -L "$BACKUP" -mmin "-$BACKUP_MINUTES" 2>/dev/null)" ] ||
+    fail "there is no backup of today: backup-database.sh makes one"
+  tick 'Backup created'
 }
 
 build() { # the image connect:$version, from the package
@@ -41,6 +49,19 @@ build() { # the image connect:$version, from the package
 save() { # what full rollbacks and other hosts load
   docker save "connect:$version" | gzip -1 >"$IMAGES/connect-$version.tar.gz.new"
   mv "$IMAGES/connect-$version.tar.gz.new" "$IMAGES/connect-$version.tar.gz"
+}
+
+prune() { # the newest images stay, and what the colours run
+  local file kept
+  kept=" $(version_of_colour app1) $(version_of_colour app2) "
+  find "$IMAGES" -name 'connect-*.tar.gz' -printf '%T@ %f\n' | sort --reverse --numeric-sort |
+    tail --lines=+$((IMAGES_KEPT + 1)) | while read -r _ file; do
+    file=${file#connect-}
+    file=${file%.tar.gz}
+    [[ "$kept" != *" $file "* ]] || continue
+    rm "$IMAGES/connect-$file.tar.gz"
+    docker image rm "connect:$file" >/dev/null 2>&1 || true
+  done
 }
 
 migrations() { # by the release's own tool, and asked for afterwards; its words on a failure
@@ -68,23 +89,32 @@ version=$(tar --extract --gzip --to-stdout --file "$package" VERSION 2>/dev/null
 settle
 active=$(serving)
 idle=${OTHER[$active]}
-[ "$(version_of_colour "$active")" != "$version" ] || fail "version $version is served already"
+before=$(version_of_colour "$active")
+[ "$before" != "$version" ] || fail "version $version is served already"
 
+trap 'record "$version"' EXIT
 say "check: is the host ready?"
 ready
 say "build: image connect:$version"
 build
+tick 'Build successful'
 save
+tick 'Image uploaded'
 say "migrate: with the new release"
 migrations || fail "the migrations failed; nothing was switched"
+tick 'Database migrations applied'
 say "start: $idle (${COLOUR[$idle]}) as version $version, beside $active"
 exchange "$idle" "$version" ||
   fail "$idle was not healthy as version $version within $((ATTEMPTS * 2)) s; nothing was switched"
+tick 'Green deployment healthy'
 say "switch: new requests go to $idle"
 switch "$idle" "$version"
+tick 'Traffic switched'
 if ! "$HERE/post-deploy-check.sh" "$version"; then
-  send_to "$active"
+  switch "$active" "$before"
   fail "the check after the switch failed; $active serves again"
 fi
+tick 'Health check passed' 'Critical endpoints tested' 'Database queries working' 'No error spikes in logs'
 docker tag "connect:$version" connect:latest
-say "done: version $version is served by $idle; $active still runs version $(version_of_colour "$active")"
+prune
+say "done: version $version is served by $idle; $active still runs version $before"

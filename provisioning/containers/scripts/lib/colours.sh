@@ -10,6 +10,7 @@ IMAGES=$BASE/images
 HISTORY=$BASE/state/history # the versions that were served, a line each, the newest last
 COMPOSE_FILE=$BASE/docker-compose.production.yml
 SECRETS=$BASE/.env.production.local
+BACKUP=/backups/postgres/latest.sql
 ATTEMPTS=30 # x 2 s until a colour must be healthy: document S, Deployment process, 4
 declare -A PORT=([app1]=3000 [app2]=3001) COLOUR=([app1]=blue [app2]=green)
 declare -A OTHER=([app1]=app2 [app2]=app1)
