@@ -33,7 +33,7 @@ DEPLOY = f'{SCRIPTS}/deploy.sh "$package"\n'
 GONE = f"""{FUNCTIONS}
 test -e "$package" || exit 0
 if drilled; then {SCRIPTS}/rollback.sh || {SCRIPTS}/rollback-full.sh previous; fi
-! drilled
+if drilled; then exit 1; fi
 {SCRIPTS}/confirm.sh
 sed -i '/^{VERSION}$/d' /opt/connect/state/history
 docker tag "connect:$(served)" connect:latest

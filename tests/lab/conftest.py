@@ -10,7 +10,7 @@ import pytest
 
 from connect_infra.lab import Lab
 from provisioning.snapshot import provisioned
-from tests.lab.containers import wait_for_containers
+from tests.lab.containers import fresh_backup, wait_for_containers
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = Path(os.environ.get("CONNECT_INFRA_TESTS_STATE", ROOT / "build" / "tests-lab"))
@@ -59,6 +59,7 @@ def docker_host(lab, docker_snapshot) -> Iterator:
     """A provisioned Docker host for one test module, whose containers are healthy."""
     booted = lab.up("containers", docker_snapshot, topology="containers")
     wait_for_containers(booted)
+    fresh_backup(booted)
     yield booted
     booted.remove()
 

@@ -102,6 +102,12 @@ def leader(host):
     return name
 
 
+def fresh_backup(host):
+    """A snapshot may be days old, and nothing is deployed without a backup of today."""
+    newest = "find -L /backups/postgres/latest.sql -mmin -1500"
+    sh(host, f'[ -n "$({newest})" ] || /opt/connect/scripts/backup-database.sh')
+
+
 def as_at_first(host):
     """Both colours run the first release, app1 serves."""
     if version_of(host, serving(host)) != FIRST:

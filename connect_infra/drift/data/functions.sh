@@ -367,3 +367,19 @@ replica_node() {
     [ "$(docker exec "$node" psql -XAtqU postgres -c 'SELECT pg_is_in_recovery()')" != t ] || echo "$node"
   done
 }
+
+DASHBOARD=/opt/connect/monitoring/grafana-dashboards/connect.json
+
+dashboard_edit() { # dashboard_edit JQ: what becomes of the panel that shows KEY
+  case "$KEY" in
+    containers) title="Containers: CPU" ;;
+    database) title="Database: connections" ;;
+    redis) title="Redis: hit rate" ;;
+    *) title=$(printf %s "$KEY" | sed 's/^./\U&/') ;;
+  esac
+  keep "$DASHBOARD"
+  jq --arg title "$title" "$1" "$DASHBOARD" >"$DASHBOARD.drift"
+  ! cmp -s "$DASHBOARD" "$DASHBOARD.drift"
+  cat "$DASHBOARD.drift" >"$DASHBOARD"
+  rm "$DASHBOARD.drift"
+}
