@@ -101,7 +101,7 @@ def test_wal_is_archived_within_the_documented_15_minutes(docker_host):
 
 
 def test_everything_is_recovered_on_an_empty_host(lab, docker_snapshot, docker_host, tmp_path):
-    """The lost host's backups, brought to another one with passwords of its own."""
+    """The lost host's backups, brought to another one."""
     said = []
     sql(docker_host, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 42 AS n")
     sh(docker_host, "docker exec connect_redis redis-cli set recovered yes; "

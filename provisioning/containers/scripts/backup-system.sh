@@ -34,8 +34,7 @@ one_at_a_time
 now=$(docker exec connect_redis redis-cli time | head --lines=1)
 docker exec connect_redis redis-cli bgsave schedule >/dev/null || fail "Redis does not answer"
 patiently 60 saved_since "$now" || fail "Redis did not write its data"
-docker cp --quiet connect_redis:/data/dump.rdb "$BACKUPS/redis/dump.rdb.new" 2>/dev/null ||
-  docker cp connect_redis:/data/dump.rdb "$BACKUPS/redis/dump.rdb.new" >/dev/null
+docker cp connect_redis:/data/dump.rdb "$BACKUPS/redis/dump.rdb.new" >/dev/null
 sync "$BACKUPS/redis/dump.rdb.new"
 mv "$BACKUPS/redis/dump.rdb.new" "$BACKUPS/redis/dump.rdb"
 say "redis: $(stat --format=%s "$BACKUPS/redis/dump.rdb") bytes"

@@ -35,7 +35,7 @@ archive_rest() { # what was written since the last segment was archived
   local node segment
   node=$(leader) || { say "no node is the primary: what is not archived is in $FIRST's before-restore"; return 0; }
   # A transaction after every moment that can be asked for: recovery stops at one that is later.
-  segment=$(admin postgres -c "SELECT pg_walfile_name(pg_switch_wal()) FROM txid_current()")
+  segment=$(admin postgres -c "SELECT txid_current()" -c "SELECT pg_walfile_name(pg_switch_wal())" | tail --lines=1)
   patiently 60 archived "$node" "$segment" || fail "WAL can't be archived; nothing was stopped but the applications"
 }
 
@@ -45,7 +45,7 @@ archived() { # archived NODE SEGMENT
 
 forget_cluster() { # Patroni makes up its mind anew; its settings stay
   docker exec etcd etcdctl get --prefix /service/connect/ --keys-only |
-    grep --invert-match --line-regexp -e /service/connect/config -e '' |
+    { grep --invert-match --line-regexp -e /service/connect/config -e '' || true; } |
     while read -r key; do docker exec etcd etcdctl del "$key" >/dev/null; done
 }
 
@@ -87,6 +87,7 @@ from_dump() {
   stop_apps
   admin postgres -c "DROP DATABASE IF EXISTS connect_before_restore"
   admin postgres <<'SQL'
+ALTER DATABASE connect ALLOW_CONNECTIONS false;
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('connect', 'connect_restored') \g /dev/null
 BEGIN;
 ALTER DATABASE connect RENAME TO connect_before_restore;
