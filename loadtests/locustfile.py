@@ -71,11 +71,11 @@ class Run:
         self.write: Callable[[list[Row]], None] = self.pending.extend
 
     def over(self) -> bool:
-        """Whether all requests are due and have ended, or had the time to."""
+        """Whether all requests are due and have ended, or had the time to, in every process."""
         if self.plan is None or not self.states:
             return False
         profile = self.plan.profile
-        past = max(row["at"] for row in self.states.values()) - profile.duration
+        past = min(row["at"] for row in self.states.values()) - profile.duration
         waiting = any(row["in_flight"] for row in self.states.values())
         return past > profile.timeout + 1 or (past > 0.5 and not waiting)
 
@@ -85,7 +85,7 @@ class Run:
             return []
         rows = self.generator.report()
         self.states["here"] = rows[0]
-        if ended:
+        if ended or self.over():
             rows.append({"kind": "end", "requests": self.generator.recorder.ended})
         return rows
 
@@ -237,7 +237,7 @@ def keep_writing() -> None:
 @events.report_to_master.add_listener
 def report(data: dict[str, Any], **_: Any) -> None:
     """A worker's rows travel with locust's own report, every three seconds."""
-    data["connect"] = [*run.pending, *run.report(ended=run.over())]
+    data["connect"] = [*run.pending, *run.report()]
     run.pending.clear()
 
 
