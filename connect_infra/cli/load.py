@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from connect_infra.cli.common import InventoryFile
 from connect_infra.targets import load_inventory
 from loadtests.baseline import compare as compared
 from loadtests.profile import load_profile, names
@@ -24,9 +25,6 @@ COLOURS = {"met": "green", "missed": "red", "invalid": "magenta"}
 LINE_EVERY = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
-InventoryFile = Annotated[
-    Path | None, typer.Option("--inventory", help="Inventory file (default: connect-infra.toml).")
-]
 ResultsFile = Annotated[Path | None, typer.Option("--json", help="Write the results as JSON.")]
 
 
