@@ -17,22 +17,34 @@ LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 PATIENCE = 20.0
 """Seconds that a process gets to end in order, with its last rows, before it is killed."""
 
-REMOTE_WAIT = 300
-"""Seconds that the master waits for workers on other machines."""
+REMOTE_PORT = 5557
+"""Where locust's workers look for their master."""
+
+REMOTE_WAIT = 360
+"""Seconds that the master waits for workers on other machines; who started it waits less."""
 
 
 class Locust:
     """One locust that makes all the load, or a master with workers here or elsewhere."""
 
-    def __init__(self, plan: Path, rows: Path, log: Path, *, workers: int, remote: bool) -> None:
-        """`workers` = 0: one process. `remote`: the workers come from other machines."""
+    def __init__(
+        self,
+        plan: Path,
+        rows: Path,
+        log: Path,
+        *,
+        workers: int,
+        remote: bool,
+        port: int = REMOTE_PORT,
+    ) -> None:
+        """`workers` = 0: one process. `remote`: the workers come from other machines, to `port`."""
         self._plan = plan
         self._rows = rows
         self._log = log.open("w", encoding="utf-8")
         self._log_path = log
         self._workers = workers
         self._remote = remote
-        self._port = 5557 if remote else 5560 + os.getpid() % 400
+        self._port = port if remote else 5560 + os.getpid() % 400
         self._main: subprocess.Popen[bytes] | None = None
         self._others: list[subprocess.Popen[bytes]] = []
 
