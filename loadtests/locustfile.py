@@ -10,15 +10,11 @@ Users, rate and duration are the profile's; locust's own --users, --spawn-rate a
 nothing. Latencies that locust shows count from the intended start.
 """
 
-import atexit
-import json
 import os
 import resource
 import signal
-import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +22,16 @@ import gevent
 from locust import LoadTestShape, User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.rpc.protocol import Message
-from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 
 from connect_infra.errors import ConnectInfraError
 from loadtests import accounts
-from loadtests.crew import COMPLAINT, SOURCES, Crew, machine, number
+from loadtests.crew import number
+from loadtests.distributed import enlist, oversee, with_own_sources
 from loadtests.generator import Generator, Guest
 from loadtests.plan import Plan
-from loadtests.process import PREFIX
-from loadtests.recorder import Row
 from loadtests.route import require_on_route
-from loadtests.sources import client_addresses
+from loadtests.running import give_up, leave, run, to_file
 
 USERS_A_SECOND = 2000
 """How fast users are made; they ask nothing before all are there."""
@@ -45,12 +39,6 @@ USERS_A_SECOND = 2000
 STATE_EVERY = 1.0
 ROWS_EVERY = 5.0
 """Seconds between what a process says of itself, and of its requests."""
-
-LOOK_EVERY = 0.5
-"""Seconds between the master's looks at whether its workers are there."""
-
-FLUSH = 1.0
-"""Seconds that a last message to the master gets on its way."""
 
 PRIORITY = -10
 """The nice value of a generator, where it may have one."""
@@ -69,44 +57,6 @@ with suppress(OSError):
     os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     # Where sessions are scheduled as groups, the nice value of ours counts (sched(7)).
     Path("/proc/self/autogroup").write_text(str(PRIORITY), encoding="ascii")
-
-
-class Run:
-    """What the users, the shape and the listeners of this process share."""
-
-    def __init__(self) -> None:
-        """Before the test starts nothing is known."""
-        self.plan: Plan | None = None
-        self.generator: Generator | None = None
-        self.crew: Crew | None = None
-        self.lasting = ExitStack()
-        self.begun = False
-        self.states: dict[str, Row] = {}
-        self.on_sigterm: object = None
-        self.write: Callable[[list[Row]], None] = lambda rows: None  # a worker reports instead
-
-    def over(self) -> bool:
-        """Whether all requests of all processes are due and have ended, or had the time to."""
-        if self.plan is None or not self.states:
-            return False
-        profile = self.plan.profile
-        past = min(row["at"] for row in self.states.values()) - profile.duration
-        waiting = any(row["in_flight"] for row in self.states.values())
-        return past > profile.timeout + 1 or (past > 0.5 and not waiting)
-
-    def report(self, *, ended: bool = False) -> list[Row]:
-        """Everything new that this process has to tell; `ended`: and it will make no more."""
-        if self.generator is None:
-            return []
-        rows = self.generator.report()
-        self.states["here"] = rows[0]
-        if ended or self.over():
-            rows.append({"kind": "end", "requests": self.generator.recorder.ended})
-        return rows
-
-
-run = Run()
-atexit.register(run.lasting.close)
 
 
 class Visitor(User):
@@ -188,47 +138,7 @@ def initialise(environment: Environment, **_: Any) -> None:
     if chosen.rows:
         run.write = to_file(environment, Path(chosen.rows))
     if isinstance(runner, MasterRunner):
-        runner.register_message(SOURCES, taken)
-        runner.register_message(COMPLAINT, complained)
-        gevent.spawn(keep_watching, environment)
-
-
-def to_file(environment: Environment, path: Path) -> Callable[[list[Row]], None]:
-    """Rows are appended to a file at once; what can't be written ends the run."""
-    file = path.open("a", encoding="utf-8")
-
-    def write(rows: list[Row]) -> None:
-        try:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
-            file.flush()
-        except OSError as problem:
-            give_up(environment, f"results can't be written: {problem.strerror}")
-
-    return write
-
-
-def give_up(environment: Environment, why: str) -> None:
-    """Say why, to the master too, and end the process; what was written stays."""
-    print(PREFIX + why, file=sys.stderr, flush=True)
-    environment.process_exit_code = 2
-    runner = environment.runner
-    if isinstance(runner, MasterRunner):
-        gevent.spawn(leave, environment)
-        return
-    if isinstance(runner, WorkerRunner):
-        runner.send_message(COMPLAINT, {"why": why})
-        gevent.sleep(FLUSH)
-    sys.exit(2)
-
-
-def leave(environment: Environment) -> None:
-    """End the process in order, a master's workers with it."""
-    runner = environment.runner
-    assert runner is not None
-    runner.quit()
-    if isinstance(runner, MasterRunner):
-        # One that still waits for workers, or has a web page, does not end by itself.
-        sys.exit(environment.process_exit_code or 0)
+        oversee(environment, runner)
 
 
 @events.test_start.add_listener
@@ -246,15 +156,6 @@ def begin(environment: Environment, **_: Any) -> None:
         give_up(environment, str(problem))
 
 
-def enlist(environment: Environment, runner: MasterRunner) -> None:
-    """Number the workers, and tell each of them with locust's own options."""
-    assert environment.parsed_options is not None
-    assert run.plan is not None
-    run.crew = Crew(run.plan)
-    run.crew.enlist(workers_there(runner))
-    environment.parsed_options.crew = run.crew.workers
-
-
 def make_generator(environment: Environment) -> None:
     """Make ready all that this process' users share."""
     chosen, runner = environment.parsed_options, environment.runner
@@ -269,63 +170,6 @@ def make_generator(environment: Environment) -> None:
     run.generator.prepare()
     if not isinstance(runner, WorkerRunner):
         gevent.spawn(keep_writing)
-
-
-def with_own_sources(plan: Plan, runner: WorkerRunner) -> Plan:
-    """The plan with client addresses of this machine, if its users are to come from those."""
-    if not plan.remote:
-        return plan
-    taking = client_addresses(plan.address, plan.sources_each, lab=plan.lab)
-    addresses = run.lasting.enter_context(taking)
-    runner.send_message(SOURCES, {"addresses": addresses})
-    return plan.model_copy(update={"sources": addresses})
-
-
-def taken(environment: Environment, msg: Message, **_: Any) -> None:
-    """The master hears which addresses a worker has, before it lets the users go."""
-    addresses = msg.data["addresses"]
-    run.write([{"kind": "sources", "worker": msg.node_id, "addresses": addresses}])
-    try:
-        if run.crew is not None:
-            run.crew.take_sources(msg.node_id, addresses)
-    except ConnectInfraError as problem:
-        give_up(environment, str(problem))
-
-
-def complained(environment: Environment, msg: Message, **_: Any) -> None:
-    """The master hears why a worker gives up, and so does whoever started the run."""
-    give_up(environment, f"the worker on {machine(msg.node_id)}: {msg.data['why']}")
-
-
-def workers_there(runner: MasterRunner) -> list[str]:
-    """The workers from whom the master hears."""
-    return [one.id for one in runner.clients.all if one.state != STATE_MISSING]
-
-
-def keep_watching(environment: Environment) -> None:
-    """Say how many workers are there before the run, and end it when one is lost."""
-    runner = environment.runner
-    assert isinstance(runner, MasterRunner)
-    told = -1
-    while True:
-        there = workers_there(runner)
-        if run.crew is None and len(there) != told:
-            told = len(there)
-            run.write([{"kind": "workers", "there": told}])
-        if run.crew is not None and (lost := run.crew.lost(there)):
-            run.crew = None
-            give_up(environment, lost)
-        gevent.sleep(LOOK_EVERY)
-
-
-@events.test_stopping.add_listener
-def dismiss(environment: Environment, **_: Any) -> None:
-    """Workers may go now; but locust stops by itself when the last one is lost."""
-    crew, run.crew = run.crew, None
-    if crew is not None and isinstance(environment.runner, MasterRunner):
-        lost = crew.lost(workers_there(environment.runner))
-        if lost:
-            give_up(environment, lost)
 
 
 @events.spawning_complete.add_listener

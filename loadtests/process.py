@@ -2,12 +2,15 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from connect_infra.errors import LoadError
 
 PREFIX = "connect-load: "
 """What begins a line in the log that is meant for who started the run."""
@@ -49,7 +52,9 @@ class Locust:
         self._others: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Start; LoadError when the workers could not reach their master."""
+        if self._workers:
+            _require_free(self._port)
         arguments = ["--headless", "--only-summary", f"--plan={self._plan}", f"--rows={self._rows}"]
         if self._workers:
             arguments += ["--master", f"--master-bind-port={self._port}"]
@@ -108,6 +113,18 @@ class Locust:
             start_new_session=True,
             env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(LOCUSTFILE.parents[1])},
         )
+
+
+def _require_free(port: int) -> None:
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as problem:
+        raise LoadError(
+            expected=f"port {port} to be free for the workers",
+            found=str(problem.strerror).lower(),
+            where="this machine",
+            remedy="wait for the end of the other run, or end what listens there",
+        ) from problem
 
 
 def _await(process: "subprocess.Popen[bytes]") -> None:

@@ -11,13 +11,11 @@ way to it.
 import fcntl
 import ipaddress
 import json
+import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv4Network
-from pathlib import Path
-from typing import TextIO
 
 from connect_infra.errors import LoadError
 from loadtests.route import route
@@ -68,8 +66,9 @@ def own_prefix(machine: IPv4Interface, target: str) -> IPv4Network:
 
 @contextmanager
 def _local(prefix: IPv4Network, device: str) -> Iterator[None]:
-    """Make a prefix local until the last process that wants it is done."""
-    with (Path(tempfile.gettempdir()) / f"connect-infra-{device}.lock").open("w") as lock:
+    """Make a prefix local until the last process that wants it is done; all lock the device."""
+    lock = os.open(f"/sys/class/net/{device}", os.O_RDONLY)
+    try:
         fcntl.flock(lock, fcntl.LOCK_SH)
         _ip("route", "replace", "local", str(prefix), "dev", device, "proto", MARK)
         try:
@@ -77,9 +76,11 @@ def _local(prefix: IPv4Network, device: str) -> Iterator[None]:
         finally:
             if _alone(lock):
                 _ip("route", "del", "local", str(prefix), "dev", device, "proto", MARK)
+    finally:
+        os.close(lock)
 
 
-def _alone(lock: TextIO) -> bool:
+def _alone(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

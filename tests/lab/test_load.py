@@ -66,6 +66,14 @@ def test_smoke_is_met_and_leaves_nothing(host, load, store):
     assert store.load("latest") == run
 
 
+def test_addresses_stay_until_the_last_run_has_ended(host):
+    with client_addresses(host.address, 1, lab=True) as first:
+        with client_addresses(host.address, 1, lab=True) as second:
+            assert first == second
+        assert prefixes(host) != ""
+    assert prefixes(host) == ""
+
+
 def test_another_name_than_the_certificates_is_invalid(host, load):
     target = host.target().model_copy(update={"domain": "another.example.com"})
     run = load("smoke", target=target)

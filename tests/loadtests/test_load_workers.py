@@ -1,5 +1,6 @@
 """Load from several machines: who numbers the workers, which addresses they have, what is said."""
 
+import socket
 import subprocess
 import sys
 from ipaddress import IPv4Interface, IPv4Network
@@ -237,3 +238,12 @@ def test_a_master_that_still_waits_ends_at_once(plan_of, trial, hired):
     attempt.run(until=lambda it: it.evidence.workers == 1)
     assert attempt.locust.exit_code() == 0
     assert worker.wait(10) == 0
+
+
+def test_a_port_that_another_run_has_is_named(plan_of, trial):
+    attempt = trial(plan_of(), workers=2, remote=True)
+    with (
+        socket.create_server(("", attempt.port)),
+        pytest.raises(LoadError, match=f"port {attempt.port} to be free for the workers"),
+    ):
+        attempt.run()
