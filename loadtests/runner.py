@@ -54,8 +54,8 @@ def run_load(
     GuardError when the target does not allow it, LoadError when the run can't even be kept. All
     else that goes wrong makes the run invalid and is among its reasons.
     """
-    guards.require_allowed(target)
     require_even(profile, workers, remote=remote)
+    guards.require_allowed(target)
     with store.alone(target.name):
         path = store.new(profile.name, target.name, datetime.now(UTC))
         evidence = Evidence.of(plan_for(profile, target, (), max(1, workers), remote=remote))
@@ -66,10 +66,11 @@ def run_load(
         except (ConnectInfraError, OSError) as problem:
             evidence.reasons.append(str(problem))
         run = run_of(evidence, target, path.name, processes=max(1, workers))
+        store.save(path, run)  # first of all: an earlier run may be one that can't be read
         good = store.last_good(run) if run.verdict != "invalid" else None
         if good is not None:
             run = run.model_copy(update={"comparison": compare(good, run)})
-        store.save(path, run)
+            store.save(path, run)
     return run
 
 
