@@ -32,8 +32,10 @@ def enlist(environment: Environment, master: MasterRunner) -> None:
     """Number the workers, and tell each of them with locust's own options."""
     assert environment.parsed_options is not None
     assert run.plan is not None
+    there = workers_there(master)
+    run.write([{"kind": "workers", "there": len(there)}])
     run.crew = Crew(run.plan)
-    run.crew.enlist(workers_there(master))
+    run.crew.enlist(there)
     environment.parsed_options.crew = run.crew.workers
 
 

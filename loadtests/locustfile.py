@@ -145,7 +145,7 @@ def initialise(environment: Environment, **_: Any) -> None:
 def begin(environment: Environment, **_: Any) -> None:
     """Make this process' users; the master has none, but numbers its workers."""
     run.states = {}
-    run.begun = False
+    run.begun = run.stopped = False
     run.lasting.close()
     try:
         if isinstance(environment.runner, MasterRunner):
@@ -214,8 +214,9 @@ def reported(client_id: str, data: dict[str, Any], **_: Any) -> None:
 
 @events.test_stop.add_listener
 def finish(environment: Environment, **_: Any) -> None:
-    """The last rows of a process without workers; a worker's addresses go."""
-    if run.generator is not None and not isinstance(environment.runner, WorkerRunner):
-        run.write(run.report(ended=True))
+    """The last rows of a process without workers; a worker has sent users home, addresses go."""
+    run.stopped = True
+    if not isinstance(environment.runner, WorkerRunner):
+        run.write(run.report())
         run.generator = None
     run.lasting.close()

@@ -178,7 +178,7 @@ def _finish(
 def _status(evidence: Evidence) -> str:
     """How the run is doing, in one line."""
     plan = evidence.plan
-    if plan.remote and evidence.workers < plan.workers:
+    if evidence.begun is None and plan.remote and evidence.workers < plan.workers:
         return f"waiting for workers: {evidence.workers} of {plan.workers} are there"
     if evidence.begun is None:
         return "users are made"

@@ -34,6 +34,7 @@ class Run:
         self.crew: Crew | None = None
         self.lasting = ExitStack()
         self.begun = False
+        self.stopped = False
         self.states: dict[str, Row] = {}
         self.on_sigterm: object = None
         self.write: Callable[[list[Row]], None] = lambda rows: None  # a worker reports instead
@@ -47,13 +48,13 @@ class Run:
         waiting = any(row["in_flight"] for row in self.states.values())
         return past > profile.timeout + 1 or (past > 0.5 and not waiting)
 
-    def report(self, *, ended: bool = False) -> list[Row]:
-        """Everything new that this process has to tell; `ended`: and it will make no more."""
+    def report(self) -> list[Row]:
+        """Everything new that this process has to tell, and whether that is all."""
         if self.generator is None:
             return []
         rows = self.generator.report()
         self.states["here"] = rows[0]
-        if ended or self.over():
+        if self.stopped or self.over():
             rows.append({"kind": "end", "requests": self.generator.recorder.ended})
         return rows
 

@@ -220,6 +220,17 @@ def test_the_last_worker_that_is_lost_is_named_too(plan_of, trial, hired):
     assert said.startswith("lost the worker on ")
 
 
+def test_a_run_that_is_stopped_keeps_what_all_workers_have(site, plan_of, trial, hired):
+    plan = plan_of(users=1000, rate=200, seconds=60, timeout=20)
+    attempt = trial(plan, workers=2, remote=True)
+    for _ in range(2):
+        hired(attempt.port)
+    evidence = attempt.run(until=lambda it: it.evidence.elapsed > 7)
+    assert attempt.locust.complaints() == []
+    assert incomplete(evidence.rows, evidence.merged, 2) == []
+    assert evidence.merged.total().requests == site.requests > 1000
+
+
 def test_a_worker_too_many_is_no_silent_change_of_the_load(plan_of, trial, hired):
     attempt = trial(plan_of(seconds=30), workers=2, remote=True)
     for _ in range(3):
