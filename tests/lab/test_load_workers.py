@@ -12,6 +12,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from loadtests import runner
+from loadtests.process import LOCUSTFILE
 from loadtests.profile import load_profile
 from loadtests.recorder import Merged
 from loadtests.route import route
@@ -204,5 +205,27 @@ def test_an_interrupt_leaves_nothing_on_any_machine(machines, master, tmp_path):
             running.kill()
         said.seek(0)
         assert "invalid: interrupted" in said.read()
+    assert all(map(workers.ended, machines))
+    assert [*map(left, machines), left_here()] == ["", "", ""]
+
+
+def test_by_hand_it_is_locusts_own_master(machines, master, tmp_path):
+    for one in machines:
+        workers.start(one, master)
+    options = ["--load=smoke", "--target=lab", "--master", "--expect-workers=2", "--headless"]
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *options]
+    done = subprocess.run(
+        [*command, "--only-summary", "--json-file", str(tmp_path / "stats")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=workers.ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "stats.json").read_text())
+    assert (
+        sum(one["num_requests"] for one in found) > 0.9 * load_profile("smoke").steps[0].rate * 30
+    )
+    assert sum(one["num_failures"] for one in found) == 0
     assert all(map(workers.ended, machines))
     assert [*map(left, machines), left_here()] == ["", "", ""]
