@@ -188,6 +188,19 @@ def test_what_a_worker_complains_about_reaches_who_started_the_run(plan_of, tria
     assert [one.wait(10) for one in workers] == [0, 2]
 
 
+def test_too_few_addresses_end_the_run_before_its_first_request(site, plan_of, trial, hired):
+    """Each worker takes one of two addresses, and as both are on one machine, the same one."""
+    plan = plan_of(rate=150, sources=2, mix={"search": 1}, seconds=30)
+    attempt = trial(plan, workers=2, remote=True)
+    workers = [hired(attempt.port) for _ in range(2)]
+    evidence = attempt.run(limit=30)
+    (said,) = attempt.locust.complaints()
+    assert "150 requests a second below /api/ from 127.0.1.1" in said
+    assert evidence.begun is None
+    assert site.requests == 0
+    assert [one.wait(10) for one in workers] == [0, 0]
+
+
 @pytest.mark.parametrize("signal", ["kill", "terminate"])
 def test_a_worker_elsewhere_that_is_lost_ends_the_run(plan_of, trial, hired, signal):
     attempt = trial(plan_of(seconds=60), workers=2, remote=True)
