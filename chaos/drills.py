@@ -22,8 +22,9 @@ FILES: Mapping[Topology, Path] = {
 """The drills of each topology."""
 
 NOT_IN_PRODUCTION = {
-    "power_cut", "disk_full", "lost_data", "bad_migration", "lost_application", "deploy",
-    "roll_back", "replica_lost", "blue_green_deploy", "instant_roll_back", "full_roll_back",
+    "power_cut", "disk_full", "lost_data", "corrupt_pages", "bad_migration", "lost_application",
+    "deploy", "roll_back", "replica_lost", "blue_green_deploy", "instant_roll_back",
+    "full_roll_back",
 }  # fmt: skip
 """Kinds that move a service's data, where a crash of the host would lose what is new, or release
 something that is no release."""
