@@ -3,11 +3,10 @@
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from connect_infra.facts.answers import read_json
 from connect_infra.facts.base import Output
@@ -66,50 +65,35 @@ class Panel(BaseModel):
         return tuple(str(one.get("expr", "")) for one in self.targets)
 
 
-class _Answer(BaseModel):
+class DashboardFacts(BaseModel):
+    """The dashboards and their data.
+
+    `models`: as they lie there, in Grafana's own model. `found`: how many series each query
+    returns, or what Prometheus says against it. `targets`: the health of each job's targets.
+    """
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     models: tuple[Mapping[str, Any], ...]
-    series: Mapping[str, int | str]
+    found: Mapping[str, int | str] = Field(alias="series")
     targets: Mapping[str, tuple[str, ...]]
-
-
-_ANSWER = TypeAdapter(_Answer)
-_PANELS = TypeAdapter(tuple[Panel, ...])
-
-
-@dataclass(frozen=True)
-class DashboardFacts:
-    """The dashboards and their data. `models`: as they lie there, in Grafana's own model."""
-
-    outputs: Mapping[str, Output]
-
-    @cached_property
-    def _answer(self) -> _Answer:
-        return read_json(self.outputs["prometheus"], _ANSWER, "Prometheus on port 9090")
-
-    @property
-    def models(self) -> tuple[Mapping[str, Any], ...]:
-        """Every dashboard's file."""
-        return self._answer.models
 
     @cached_property
     def panels(self) -> Mapping[str, Panel]:
-        """Every panel of every dashboard, by its title in lower case."""
+        """Every panel of every dashboard, by its title in lower case; ObservationError on junk."""
         rows = json.dumps([row for model in self.models for row in model.get("panels") or []])
         found = read_json(Output(0, rows, ""), _PANELS, "the dashboards' panels")
         return {one.title.lower(): one for one in found}
 
     def series(self, query: str) -> int | str:
         """How many series a query returns, or what Prometheus says against it."""
-        return self._answer.series.get(query, "not asked")
+        return self.found.get(query, "not asked")
 
-    @property
-    def targets(self) -> Mapping[str, tuple[str, ...]]:
-        """The health of each job's targets."""
-        return self._answer.targets
+
+_ANSWER = TypeAdapter(DashboardFacts)
+_PANELS = TypeAdapter(tuple[Panel, ...])
 
 
 def parse(outputs: Mapping[str, Output]) -> DashboardFacts:
-    """Keep the output; it is parsed, and may raise ObservationError, when asked for."""
-    return DashboardFacts(outputs)
+    """Read the answer; raises ObservationError on anything else."""
+    return read_json(outputs["prometheus"], _ANSWER, "Prometheus on port 9090")

@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connect_infra.errors import ObservationError
@@ -90,6 +90,7 @@ def test_recorded_output_is_not_refused(module, recorded):
 
 
 @every_module
+@settings(deadline=None)  # how long it takes is the machine's business
 @given(data=st.data())
 def test_recorded_output_with_damage(module, recorded, data):
     outputs = recorded(module.NAME)
