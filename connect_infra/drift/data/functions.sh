@@ -332,7 +332,7 @@ compose() { # as the platform was made; with whatever files are named before the
 }
 
 override() { # override SERVICE LINE...: its container anew, with lines of its own
-  { printf 'version: "2.4"\nservices:\n  %s:\n' "$1"; shift; printf '    %s\n' "$@"; } >"$OVERRIDE"
+  { printf 'services:\n  %s:\n' "$1"; shift; printf '    %s\n' "$@"; } >"$OVERRIDE"
 }
 
 overridden() { # overridden SERVICE
