@@ -1,4 +1,4 @@
-"""What the engine says of a container becomes its CPU and memory; one that has ended is left out."""
+"""What the engine says of a container becomes its CPU and memory; one that has ended has none."""
 
 import pytest
 
