@@ -40,7 +40,7 @@ SHARES = {
     "prometheus": 4,
     "exporter": 1,
 }
-"""Percent of the host's memory that one container of the service may take, 76 in all."""
+"""Percent of the host's memory that one container of the service may take, 79 in all."""
 
 COMPOSE = """
 cd {root}
