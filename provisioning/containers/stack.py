@@ -152,6 +152,15 @@ case "$code" in 0 | 2) ;; *) echo "pgBackRest's status is ${{code:-unknown}}"; e
 
 STANZA_DO = f"bash -euc '. {ROOT}/scripts/lib/database.sh; backrest \"$(leader)\" stanza-create'"
 
+VALIDATE = """
+[ -e "$STAGE{certificates}" ] || cp -a {certificates} "$STAGE{config}/haproxy/"
+for door in haproxy postgres; do
+  docker run --rm --user 0 --volume "$STAGE{config}/$door:/etc/haproxy:ro" {image} \\
+    haproxy -c -q -f /etc/haproxy/haproxy.cfg
+done
+"""
+"""HAProxy itself reads both of its files before one is put in place."""
+
 RELOADED = f"""
 [ -S /run/haproxy/admin.sock ] || {{ echo "haproxy does not run"; exit 1; }}
 up=$(echo 'show info' | socat -t 5 - /run/haproxy/admin.sock | sed -n 's/^Uptime_sec: //p')
@@ -218,7 +227,15 @@ def component(ctx: Context) -> Component:
             _digests(files, f"{CONFIG}/haproxy/haproxy.cfg", f"{CERTIFICATES}/connect.pem"),
         ),
     ]
-    return Component("stack", tuple(resources), after=("images", "docker-firewall", "monitoring"))
+    base = images.base_of(ctx)
+    return Component(
+        "stack",
+        tuple(resources),
+        validate=VALIDATE.format(
+            certificates=CERTIFICATES, config=CONFIG, image=images.HAPROXY.tag(base)
+        ),
+        after=("images", "docker-firewall", "monitoring"),
+    )
 
 
 def _digests(files: Iterable[Resource], *paths: str) -> dict[str, str]:

@@ -157,3 +157,13 @@ def test_what_runs_by_a_file_is_looked_at_again_when_the_file_is_to_change(ctx, 
     }
     for path, digest in watched.items():
         assert digest == hashlib.sha256(files[path].content).hexdigest()
+
+
+def test_every_section_of_haproxy_s_file_is_whole(files):
+    lines = files[HAPROXY].content.decode().splitlines()
+    sections = [line for line in lines if line and not line.startswith((" ", "#"))]
+    assert sections == [
+        *("global", "defaults", "resolvers docker", "frontend http", "frontend https"),
+        *("frontend metrics", "backend connect"),
+    ]
+    assert lines.count("    default_backend connect") == 1
