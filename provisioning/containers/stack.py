@@ -155,11 +155,12 @@ STANZA_DO = f"bash -euc '. {ROOT}/scripts/lib/database.sh; backrest \"$(leader)\
 VALIDATE = """
 [ -e "$STAGE{certificates}" ] || cp -a {certificates} "$STAGE{config}/haproxy/"
 for door in haproxy postgres; do
-  docker run --rm --user 0 --volume "$STAGE{config}/$door:/etc/haproxy:ro" {image} \\
+  docker run --rm --network none --user 0 --volume "$STAGE{config}/$door:/etc/haproxy:ro" {image} \\
     haproxy -c -q -f /etc/haproxy/haproxy.cfg
 done
 """
-"""HAProxy itself reads both of its files before one is put in place."""
+"""HAProxy itself reads both of its files before one is put in place; without a network, for the names
+of its servers would be asked for in vain, for minutes."""
 
 RELOADED = f"""
 [ -S /run/haproxy/admin.sock ] || {{ echo "haproxy does not run"; exit 1; }}
