@@ -159,8 +159,8 @@ for door in haproxy postgres; do
     haproxy -c -q -f /etc/haproxy/haproxy.cfg
 done
 """
-"""HAProxy itself reads both of its files before one is put in place; without a network, for the names
-of its servers would be asked for in vain, for minutes."""
+"""HAProxy itself reads both of its files before one is put in place; without a network, or it would
+ask for its servers' names, in vain and for minutes."""
 
 RELOADED = f"""
 [ -S /run/haproxy/admin.sock ] || {{ echo "haproxy does not run"; exit 1; }}
