@@ -21,6 +21,8 @@ HERE=$(dirname "$(realpath "$0")")
 # shellcheck source=lib/database.sh
 . "$HERE/lib/database.sh"
 
+QUIETLY="SET client_min_messages = error"
+
 restore_first() { # on the first node, with the passwords of this host
   local name
   for name in POSTGRES_ADMIN_PASSWORD REPLICATION_PASSWORD POSTGRES_PASSWORD; do
@@ -79,13 +81,13 @@ from_backup() {
 
 from_dump() {
   say "restore: $dump, beside the database"
-  admin postgres -c "DROP DATABASE IF EXISTS connect_restored" -c "CREATE DATABASE connect_restored OWNER connect"
+  admin postgres -c "$QUIETLY" -c "DROP DATABASE IF EXISTS connect_restored" -c "CREATE DATABASE connect_restored OWNER connect"
   docker exec --interactive connect_postgres psql -Xq -v ON_ERROR_STOP=1 --single-transaction \
     -U connect -d connect_restored <"$dump" >/dev/null || fail "$dump can't be restored; nothing was stopped"
-  docker exec connect_postgres psql -Xq -U connect -d connect_restored -c ANALYZE
+  docker exec connect_postgres psql -Xq -U connect -d connect_restored -c "$QUIETLY" -c ANALYZE
   say "stop: the applications"
   stop_apps
-  admin postgres -c "DROP DATABASE IF EXISTS connect_before_restore"
+  admin postgres -c "$QUIETLY" -c "DROP DATABASE IF EXISTS connect_before_restore"
   admin postgres <<'SQL'
 ALTER DATABASE connect ALLOW_CONNECTIONS false;
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('connect', 'connect_restored') \g /dev/null
