@@ -67,7 +67,7 @@ def pages(rate: int, seconds: int) -> Profile:
 def our_percentiles(target: Target, home: Path) -> dict[float, float]:
     """Microseconds by percentile, as our generator measures them."""
     wanted = pages(RATE, SECONDS)
-    with client_addresses(target, target.host, wanted.sources) as addresses:
+    with client_addresses(target.host, wanted.sources, lab=target.lab) as addresses:
         plan = plan_for(wanted, target, addresses)
         (home / "plan.json").write_text(plan.model_dump_json(), encoding="utf-8")
         evidence = Evidence.of(plan)

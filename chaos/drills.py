@@ -16,8 +16,8 @@ from connect_infra.errors import ConnectInfraError
 DATA = Path(__file__).parent / "data" / "drills.toml"
 
 NOT_IN_PRODUCTION = {
-    "power_cut", "disk_full", "lost_data", "bad_migration", "lost_application", "deploy",
-    "roll_back",
+    "power_cut", "disk_full", "lost_data", "corrupt_pages", "bad_migration", "lost_application",
+    "deploy", "roll_back",
 }  # fmt: skip
 """Kinds that move a service's data, where a crash of the host would lose what is new, or release
 something that is no release."""

@@ -10,44 +10,40 @@ from connect_infra.lab import Lab, LabHost
 BOOT_LIMIT = 300.0
 """Seconds that a server may take until sshd answers again."""
 
-BOOTED_AT = "sed 's/.*) //' /proc/1/stat | cut -d' ' -f20"
+BOOT = "cat /proc/sys/kernel/random/boot_id; sed 's/.*) //' /proc/1/stat | cut -d' ' -f20"
+"""The kernel's boot, and when the first process began: a lab host boots anew on the same kernel."""
 
 
 def boot(host: Host) -> str:
     """What tells this boot of the host from another one."""
-    return host.answer(BOOTED_AT, timeout=10.0).strip()
+    return host.answer(BOOT, timeout=10.0).strip()
 
 
 def go_down(host: Host, how: Literal["reboot", "power"]) -> None:
     """Reboot the host in order, or end everything on it at once; returns when it is up again."""
-    host.forget()
     if host.target.lab:
+        host.forget()
         own = _lab_host(host)
         own.stop() if how == "reboot" else own.kill()
         own.start()
         _require_same_address(own, host)
         return
+    before = boot(host)
     command = "reboot" if how == "reboot" else "reboot --force --force"
-    try:
-        host.run(f"systemd-run --quiet --on-active=1 systemctl {command}", timeout=10.0)
-    except TransportError:
-        host.forget()
-    time.sleep(5.0)  # the reboot begins after one second; until then the old boot would answer
-    host.forget()
-    _await_login(host)
+    host.run(f"systemd-run --quiet --on-active=1 systemctl {command}", timeout=10.0)
+    _await_another_boot(host, before)
 
 
-def _await_login(host: Host) -> None:
+def _await_another_boot(host: Host, before: str) -> None:
+    """Until the host answers from another boot, or BOOT_LIMIT has passed."""
     until = time.monotonic() + BOOT_LIMIT
-    while True:
+    while time.monotonic() < until:
+        time.sleep(1.0)
         try:
-            boot(host)
+            if boot(host) != before:
+                return
         except TransportError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(1.0)
-        else:
-            return
+            host.forget()
 
 
 def _lab_host(host: Host) -> LabHost:

@@ -7,7 +7,6 @@ from connect_infra.errors import ConnectInfraError
 from connect_infra.targets import Target
 from connect_infra.transport import Connection
 from loadtests.evidence import Evidence
-from loadtests.plan import Plan
 from loadtests.prometheus import QUERIES, SCRAPE, Prometheus, prometheus
 from loadtests.site import queue_depth
 
@@ -67,7 +66,8 @@ def _drained(target: Target) -> tuple[int, int]:
     return depth
 
 
-def tidy(plan: Plan, connection: Connection) -> None:
+def tidy(evidence: Evidence, connection: Connection) -> None:
     """Let addresses in again that a lab host's fail2ban shut out; real servers keep their bans."""
-    if plan.lab and plan.sources and plan.profile.over_the_limit:
-        connection.run('fail2ban-client unban "$@"', *plan.sources, sudo=True)
+    plan, addresses = evidence.plan, evidence.addresses
+    if plan.lab and addresses and plan.profile.over_the_limit:
+        connection.run('fail2ban-client unban "$@"', *addresses, sudo=True)

@@ -62,7 +62,7 @@ def run_of(evidence: Evidence, target: Target, run_id: str, *, processes: int) -
         seconds=round(max(0.0, min(evidence.elapsed, profile.duration)), 1),
         complete=not gaps,
         profile=profile,
-        sources=len(plan.sources),
+        sources=len(evidence.addresses),
         verdict=verdict,
         reasons=reasons,
         objectives=objectives,

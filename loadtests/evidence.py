@@ -20,6 +20,10 @@ class Evidence:
     """States and ends; the requests are in `merged`."""
     raws: list[tuple[float, Raw]] = field(default_factory=list)
     """Looks at the server, by the epoch."""
+    workers: int = 0
+    """Workers that are there, as the master said last."""
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The client addresses of each worker that has taken its own."""
     begun: float | None = None
     """The epoch of the load's start."""
     reasons: list[str] = field(default_factory=list)
@@ -47,10 +51,20 @@ class Evidence:
         """What the generators said of themselves."""
         return [row for row in self.rows if row["kind"] == "state"]
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All client addresses that users come from; empty for one of the kernel's choice."""
+        taken = (one for each in self.sources.values() for one in each)
+        return self.plan.sources or tuple(dict.fromkeys(taken))
+
     def add(self, row: Row) -> None:
         """Take in one row."""
         if row["kind"] == "begun":
-            self.begun = min(row["at"], self.begun or row["at"])
+            self.begun = row["at"]
+        elif row["kind"] == "workers":
+            self.workers = row["there"]
+        elif row["kind"] == "sources":
+            self.sources[row["worker"]] = tuple(row["addresses"])
         elif row["kind"] in {"state", "end"}:
             self.rows.append(row)
         else:

@@ -10,13 +10,10 @@ Users, rate and duration are the profile's; locust's own --users, --spawn-rate a
 nothing. Latencies that locust shows count from the intended start.
 """
 
-import json
 import os
 import resource
 import signal
-import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,11 +26,12 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from connect_infra.errors import ConnectInfraError
 from loadtests import accounts
+from loadtests.crew import number
+from loadtests.distributed import enlist, oversee, with_own_sources
 from loadtests.generator import Generator, Guest
 from loadtests.plan import Plan
-from loadtests.process import PREFIX
-from loadtests.recorder import Row
 from loadtests.route import require_on_route
+from loadtests.running import give_up, leave, run, to_file
 
 USERS_A_SECOND = 2000
 """How fast users are made; they ask nothing before all are there."""
@@ -51,46 +49,14 @@ PARENT = os.getppid()
 # Locust raises the soft limit to 10,000 only; every user needs a file of its own.
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
+# All start at one moment: the master waits until every worker has all its users.
+os.environ.setdefault("LOCUST_WAIT_FOR_WORKERS_REPORT_AFTER_RAMP_UP", "60")
+
 # A generator that waits for a processor is late, and blames the site; root may go first.
 with suppress(OSError):
     os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     # Where sessions are scheduled as groups, the nice value of ours counts (sched(7)).
     Path("/proc/self/autogroup").write_text(str(PRIORITY), encoding="ascii")
-
-
-class Run:
-    """What the users, the shape and the listeners of this process share."""
-
-    def __init__(self) -> None:
-        """Before the test starts nothing is known."""
-        self.plan: Plan | None = None
-        self.generator: Generator | None = None
-        self.states: dict[str, Row] = {}
-        self.pending: list[Row] = []
-        self.on_sigterm: object = None
-        self.write: Callable[[list[Row]], None] = self.pending.extend
-
-    def over(self) -> bool:
-        """Whether all requests are due and have ended, or had the time to."""
-        if self.plan is None or not self.states:
-            return False
-        profile = self.plan.profile
-        past = max(row["at"] for row in self.states.values()) - profile.duration
-        waiting = any(row["in_flight"] for row in self.states.values())
-        return past > profile.timeout + 1 or (past > 0.5 and not waiting)
-
-    def report(self, *, ended: bool = False) -> list[Row]:
-        """Everything new that this process has to tell."""
-        if self.generator is None:
-            return []
-        rows = self.generator.report()
-        self.states["here"] = rows[0]
-        if ended:
-            rows.append({"kind": "end", "requests": self.generator.recorder.ended})
-        return rows
-
-
-run = Run()
 
 
 class Visitor(User):
@@ -149,11 +115,12 @@ def options(parser: LocustArgumentParser, **_: Any) -> None:
 def initialise(environment: Environment, **_: Any) -> None:
     """Read or make the plan, and say where results go."""
     chosen = environment.parsed_options
+    runner = environment.runner
     assert chosen is not None
-    assert environment.runner is not None
+    assert runner is not None
     # Locust's own handler is referred to by nothing, and so gone with the first garbage.
-    run.on_sigterm = gevent.signal_handler(signal.SIGTERM, environment.runner.quit)
-    if isinstance(environment.runner, WorkerRunner):
+    run.on_sigterm = gevent.signal_handler(signal.SIGTERM, leave, environment)
+    if isinstance(runner, WorkerRunner):
         return
     try:
         if chosen.plan:
@@ -162,53 +129,45 @@ def initialise(environment: Environment, **_: Any) -> None:
             # Imported here because what it needs takes 30 MB.
             from loadtests.planning import planned_by_hand
 
-            chosen.plan = planned_by_hand(chosen.load, chosen.target).model_dump_json()
+            workers = chosen.expect_workers if isinstance(runner, MasterRunner) else 0
+            chosen.plan = planned_by_hand(chosen.load, chosen.target, workers).model_dump_json()
         run.plan = Plan.parse(chosen.plan)
     except ConnectInfraError as problem:
         give_up(environment, str(problem))
+        return
     if chosen.rows:
         run.write = to_file(environment, Path(chosen.rows))
-    else:
-        run.write = lambda rows: None
-
-
-def to_file(environment: Environment, path: Path) -> Callable[[list[Row]], None]:
-    """Rows are appended to a file at once; what can't be written ends the run."""
-    file = path.open("a", encoding="utf-8")
-
-    def write(rows: list[Row]) -> None:
-        try:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
-            file.flush()
-        except OSError as problem:
-            give_up(environment, f"results can't be written: {problem.strerror}")
-
-    return write
-
-
-def give_up(environment: Environment, why: str) -> None:
-    """Say why and end the process; what was written stays."""
-    print(PREFIX + why, file=sys.stderr, flush=True)
-    environment.process_exit_code = 2
-    sys.exit(2)
+    if isinstance(runner, MasterRunner):
+        oversee(environment, runner)
 
 
 @events.test_start.add_listener
 def begin(environment: Environment, **_: Any) -> None:
-    """Make this process' users; the master has none."""
-    assert environment.parsed_options is not None
-    run.plan = plan = Plan.parse(environment.parsed_options.plan)  # a worker has it only now
+    """Make this process' users; the master has none, but numbers its workers."""
     run.states = {}
-    runner = environment.runner
-    if isinstance(runner, MasterRunner):
-        return
-    index = runner.worker_index if isinstance(runner, WorkerRunner) else 0
+    run.begun = run.stopped = False
+    run.lasting.close()
     try:
-        require_on_route(plan)
-        run.generator = Generator(plan, index, accounts.password(lab=plan.lab))
-        run.generator.prepare()
-    except ConnectInfraError as problem:
+        if isinstance(environment.runner, MasterRunner):
+            enlist(environment, environment.runner)
+        else:
+            make_generator(environment)
+    except (ConnectInfraError, OSError) as problem:
         give_up(environment, str(problem))
+
+
+def make_generator(environment: Environment) -> None:
+    """Make ready all that this process' users share."""
+    chosen, runner = environment.parsed_options, environment.runner
+    assert chosen is not None
+    plan, index = Plan.parse(chosen.plan), 0  # a worker has it only now
+    require_on_route(plan)
+    if isinstance(runner, WorkerRunner):
+        index = number(runner.client_id, chosen.crew)
+        plan = with_own_sources(plan, runner)
+    run.plan = plan
+    run.generator = Generator(plan, index, accounts.password(lab=plan.lab))
+    run.generator.prepare()
     if not isinstance(runner, WorkerRunner):
         gevent.spawn(keep_writing)
 
@@ -216,8 +175,11 @@ def begin(environment: Environment, **_: Any) -> None:
 @events.spawning_complete.add_listener
 def go(**_: Any) -> None:
     """All users are there."""
-    if run.generator is not None and run.generator.elapsed < 0:
-        run.write([{"kind": "begun", "at": time.time()}])
+    if run.begun:
+        return
+    run.begun = True
+    run.write([{"kind": "begun", "at": time.time()}])
+    if run.generator is not None:
         run.generator.begin()
 
 
@@ -237,8 +199,7 @@ def keep_writing() -> None:
 @events.report_to_master.add_listener
 def report(data: dict[str, Any], **_: Any) -> None:
     """A worker's rows travel with locust's own report, every three seconds."""
-    data["connect"] = [*run.pending, *run.report(ended=run.over())]
-    run.pending.clear()
+    data["connect"] = run.report()
 
 
 @events.worker_report.add_listener
@@ -253,7 +214,9 @@ def reported(client_id: str, data: dict[str, Any], **_: Any) -> None:
 
 @events.test_stop.add_listener
 def finish(environment: Environment, **_: Any) -> None:
-    """The last rows of a process without workers."""
-    if run.generator is not None and not isinstance(environment.runner, WorkerRunner):
-        run.write(run.report(ended=True))
+    """The last rows of a process without workers; a worker has sent users home, addresses go."""
+    run.stopped = True
+    if not isinstance(environment.runner, WorkerRunner):
+        run.write(run.report())
         run.generator = None
+    run.lasting.close()

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from connect_infra.errors import LoadError
 
 PREFIX = "connect-load: "
 """What begins a line in the log that is meant for who started the run."""
@@ -17,27 +20,41 @@ LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 PATIENCE = 20.0
 """Seconds that a process gets to end in order, with its last rows, before it is killed."""
 
-REMOTE_WAIT = 300
-"""Seconds that the master waits for workers on other machines."""
+REMOTE_PORT = 5557
+"""Where locust's workers look for their master."""
+
+REMOTE_WAIT = 360
+"""Seconds that the master waits for workers on other machines; who started it waits less."""
 
 
 class Locust:
     """One locust that makes all the load, or a master with workers here or elsewhere."""
 
-    def __init__(self, plan: Path, rows: Path, log: Path, *, workers: int, remote: bool) -> None:
-        """`workers` = 0: one process. `remote`: the workers come from other machines."""
+    def __init__(
+        self,
+        plan: Path,
+        rows: Path,
+        log: Path,
+        *,
+        workers: int,
+        remote: bool,
+        port: int = REMOTE_PORT,
+    ) -> None:
+        """`workers` = 0: one process. `remote`: the workers come from other machines, to `port`."""
         self._plan = plan
         self._rows = rows
         self._log = log.open("w", encoding="utf-8")
         self._log_path = log
         self._workers = workers
         self._remote = remote
-        self._port = 5557 if remote else 5560 + os.getpid() % 400
+        self._port = port if remote else 5560 + os.getpid() % 400
         self._main: subprocess.Popen[bytes] | None = None
         self._others: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Start; LoadError when the workers could not reach their master."""
+        if self._workers:
+            _require_free(self._port)
         arguments = ["--headless", "--only-summary", f"--plan={self._plan}", f"--rows={self._rows}"]
         if self._workers:
             arguments += ["--master", f"--master-bind-port={self._port}"]
@@ -96,6 +113,18 @@ class Locust:
             start_new_session=True,
             env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(LOCUSTFILE.parents[1])},
         )
+
+
+def _require_free(port: int) -> None:
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as problem:
+        raise LoadError(
+            expected=f"port {port} to be free for the workers",
+            found=str(problem.strerror).lower(),
+            where="this machine",
+            remedy="wait for the end of the other run, or end what listens there",
+        ) from problem
 
 
 def _await(process: "subprocess.Popen[bytes]") -> None:

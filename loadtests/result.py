@@ -249,7 +249,7 @@ class LoadRun(_Data):
                 expected=f"the results of a load run, format {FORMAT}",
                 found=str(problem.errors()[0]["msg"]),
                 where=where,
-                remedy="repeat the run with this version",
+                remedy="repeat the run with this version, or take the file away",
             ) from problem
 
     def to_json(self) -> str:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connect_infra.errors import ConnectInfraError, LoadError
+from connect_infra.errors import ConnectInfraError
 from connect_infra.targets import Target
 from connect_infra.transport import Connection, connect
 from loadtests import after, guards, knee
@@ -14,7 +14,7 @@ from loadtests.baseline import compare
 from loadtests.conclusion import run_of
 from loadtests.evidence import Evidence, Follower
 from loadtests.plan import Plan
-from loadtests.planning import plan_for
+from loadtests.planning import plan_for, require_even
 from loadtests.process import Locust
 from loadtests.profile import Profile
 from loadtests.result import LoadRun
@@ -25,6 +25,9 @@ from loadtests.store import LOG, PLAN, ROWS, Store
 
 BEGIN_LIMIT = 120.0
 """Seconds within which all users must be there."""
+
+WORKERS_LIMIT = 300.0
+"""Seconds before that within which all workers on other machines must have come."""
 
 END_LIMIT = 60.0
 """Seconds after the last time-out within which locust must have ended."""
@@ -51,82 +54,66 @@ def run_load(
     GuardError when the target does not allow it, LoadError when the run can't even be kept. All
     else that goes wrong makes the run invalid and is among its reasons.
     """
+    require_even(profile, workers, remote=remote)
     guards.require_allowed(target)
-    _require_even(profile, workers)
     with store.alone(target.name):
         path = store.new(profile.name, target.name, datetime.now(UTC))
-        evidence = Evidence.of(plan_for(profile, target, (), max(1, workers)))
+        evidence = Evidence.of(plan_for(profile, target, (), max(1, workers), remote=remote))
         try:
-            _attempt(evidence, target, path, progress, workers=workers, remote=remote)
+            _attempt(evidence, target, path, progress, workers=workers)
         except KeyboardInterrupt:
             evidence.reasons.append("interrupted")
         except (ConnectInfraError, OSError) as problem:
             evidence.reasons.append(str(problem))
         run = run_of(evidence, target, path.name, processes=max(1, workers))
+        store.save(path, run)  # first of all: an earlier run may be one that can't be read
         good = store.last_good(run) if run.verdict != "invalid" else None
         if good is not None:
             run = run.model_copy(update={"comparison": compare(good, run)})
-        store.save(path, run)
+            store.save(path, run)
     return run
 
 
 def _attempt(
-    evidence: Evidence,
-    target: Target,
-    path: Path,
-    progress: Progress,
-    *,
-    workers: int,
-    remote: bool,
+    evidence: Evidence, target: Target, path: Path, progress: Progress, *, workers: int
 ) -> None:
-    profile, address = evidence.plan.profile, evidence.plan.address
+    plan = evidence.plan
     require_answer(target)
     with ExitStack() as open_:
         connection = open_.enter_context(connect(target))
-        own = open_.enter_context(client_addresses(target, address, profile.sources))
-        evidence.plan = plan = plan_for(profile, target, own, max(1, workers))
-        if few := plan.too_few_sources():
-            raise LoadError(
-                expected="enough client addresses",
-                found=few,
-                where=f"profile {profile.name}",
-                remedy="give this machine more addresses, or make load from more machines",
-            )
+        if not plan.remote:
+            wanted = plan.profile.sources
+            own = open_.enter_context(client_addresses(plan.address, wanted, lab=plan.lab))
+            plan.require_sources([own] * plan.workers)
+            evidence.plan = plan = plan.model_copy(update={"sources": own})
         before = after.counters(target, connection)
         watch = Watch(connection, lambda at, raw: evidence.raws.append((at, raw)))
         watch.start()
         open_.callback(_finish, evidence, target, connection, watch, before, progress)
-        _make_load(plan, evidence, path, progress, workers=workers, remote=remote)
+        _make_load(plan, evidence, path, progress, workers=workers)
 
 
 def _make_load(
-    plan: Plan,
-    evidence: Evidence,
-    path: Path,
-    progress: Progress,
-    *,
-    workers: int,
-    remote: bool,
+    plan: Plan, evidence: Evidence, path: Path, progress: Progress, *, workers: int
 ) -> None:
     """Start locust and follow it to its end, or to the step that breaks."""
     (path / PLAN).write_text(plan.model_dump_json(indent=1), encoding="utf-8")
     follower = Follower(path / ROWS, evidence)
-    locust = Locust(path / PLAN, path / ROWS, path / LOG, workers=workers, remote=remote)
+    locust = Locust(path / PLAN, path / ROWS, path / LOG, workers=workers, remote=plan.remote)
     try:
         with locust:
-            progress(f"{plan.profile.users} users come from {len(plan.sources) or 1} addresses")
             _follow(locust, follower, evidence, progress)
     finally:
         follower.close()
         evidence.reasons.extend(locust.complaints())
-        if locust.exit_code() not in (0, 1) and not locust.complaints():
-            evidence.reasons.append(f"locust ended with {locust.exit_code()}: see {path / LOG}")
+    in_order = locust.exit_code() in (0, 1) and evidence.begun is not None
+    if not in_order and not evidence.reasons:
+        evidence.reasons.append(f"locust ended with {locust.exit_code()}: see {path / LOG}")
 
 
 def _follow(locust: Locust, follower: Follower, evidence: Evidence, progress: Progress) -> None:
     profile = evidence.plan.profile
     started = time.monotonic()
-    end = profile.duration + profile.timeout + END_LIMIT
     while locust.running:
         time.sleep(BEAT)
         follower.follow()
@@ -135,15 +122,27 @@ def _follow(locust: Locust, follower: Follower, evidence: Evidence, progress: Pr
         if evidence.elapsed < profile.duration and (dead := locust.dead_workers()):
             evidence.reasons.append(f"{dead} of the generator's workers died")
             return
-        if evidence.begun is None and time.monotonic() - started > BEGIN_LIMIT:
-            evidence.reasons.append(f"not all users were there within {BEGIN_LIMIT:.0f} s")
-            return
-        if evidence.elapsed > end:
-            evidence.reasons.append("locust did not end in time")
+        if overdue := _overdue(evidence, time.monotonic() - started):
+            evidence.reasons.append(overdue)
             return
         if profile.search_for_knee and (broken := _broken_step(evidence)):
             progress(broken)
             return
+
+
+def _overdue(evidence: Evidence, waited: float) -> str:
+    """What should have happened by now, so many seconds after locust was started."""
+    plan, profile = evidence.plan, evidence.plan.profile
+    begin_limit = BEGIN_LIMIT
+    if plan.remote:
+        begin_limit += WORKERS_LIMIT
+        if evidence.workers < plan.workers and waited > WORKERS_LIMIT and evidence.begun is None:
+            return f"{evidence.workers} of {plan.workers} workers came within {WORKERS_LIMIT:.0f} s"
+    if evidence.begun is None and waited > begin_limit:
+        return f"not all users were there within {begin_limit:.0f} s"
+    if evidence.elapsed > profile.duration + profile.timeout + END_LIMIT:
+        return "locust did not end in time"
+    return ""
 
 
 def _broken_step(evidence: Evidence) -> str:
@@ -173,11 +172,14 @@ def _finish(
     if watch.problem:
         evidence.missing.append(watch.problem)
     after.read(evidence, target, connection, before)
-    after.tidy(evidence.plan, connection)
+    after.tidy(evidence, connection)
 
 
 def _status(evidence: Evidence) -> str:
     """How the run is doing, in one line."""
+    plan = evidence.plan
+    if evidence.begun is None and plan.remote and evidence.workers < plan.workers:
+        return f"waiting for workers: {evidence.workers} of {plan.workers} are there"
     if evidence.begun is None:
         return "users are made"
     states = {row.get("worker", ""): row for row in evidence.states}
@@ -187,18 +189,8 @@ def _status(evidence: Evidence) -> str:
     recent = evidence.merged.between(evidence.elapsed - 3 * evidence.merged.window_seconds, 1e9)
     p95 = recent.latency.get_value_at_percentile(95) / 1e6 if recent.requests else 0.0
     return (
-        f"{max(0, evidence.elapsed):.0f} of {evidence.plan.profile.duration:.0f} s: {users} users, "
+        f"{max(0, evidence.elapsed):.0f} of {plan.profile.duration:.0f} s: {users} users from "
+        f"{len(evidence.addresses) or 1} addresses, "
         f"{connections} connections, {total.requests} requests, {total.errors.total()} failed, "
         f"p95 {p95 * 1000:.0f} ms"
     )
-
-
-def _require_even(profile: Profile, workers: int) -> None:
-    """Users are dealt to workers in turn; LoadError when that leaves a rest."""
-    if workers and profile.users % workers:
-        raise LoadError(
-            expected=f"a number of workers that divides {profile.users} users",
-            found=str(workers),
-            where="--workers",
-            remedy="choose another number",
-        )

@@ -51,7 +51,7 @@ class Store:
             file = self.home / chosen / DOCUMENT
         try:
             return LoadRun.parse(file.read_text(encoding="utf-8"), str(file))
-        except OSError as problem:
+        except (OSError, UnicodeDecodeError) as problem:
             raise LoadError(
                 expected="a run's id, its file, or `latest`",
                 found=name,

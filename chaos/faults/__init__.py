@@ -26,6 +26,7 @@ KINDS: Mapping[str, Callable[..., Fault]] = {
         procedures.deploy,
         procedures.roll_back,
         procedures.lost_data,
+        procedures.corrupt_pages,
         procedures.bad_migration,
         procedures.lost_application,
     )

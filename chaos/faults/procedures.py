@@ -14,6 +14,12 @@ DATA = "/var/lib/postgresql/15/main"
 CLUSTER = "postgresql@15-main.service"
 PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d connect -c"
 
+SEARCH_INDEX = "idx_funding_programs_search"
+"""What the drills' reads ask (the stand-in's first migration)."""
+
+CONSUMERS_START = "systemctl start pgbouncer connect nginx prometheus-postgres-exporter"
+"""Who was stopped for a restore."""
+
 SERVED = f'test "$(cat /opt/connect/current/VERSION)" = {VERSION}'
 NOT_SERVED = f'test "$(cat /opt/connect/current/VERSION)" != {VERSION}'
 
@@ -83,9 +89,41 @@ if ! {PSQL} 'SELECT count(*) FROM funding_programs' >/dev/null 2>&1; then
   systemctl start {CLUSTER}
 fi
 rm -rf {lost}
-for unit in pgbouncer connect nginx prometheus-postgres-exporter; do systemctl start "$unit"; done
+{CONSUMERS_START}
 """,
         healed=f"test ! -e {lost} && {PSQL} 'SELECT 1'",
+    )
+
+
+def corrupt_pages(number: int) -> Fault:
+    """A bad disk: the search index's pages are nonsense, which a crash brings to light.
+
+    Without data checksums PostgreSQL notices what is wrong with a page's header when it reads it.
+    The index is not written to by the drill's work, so nothing mends the file by accident.
+    """
+    mark = f"/var/lib/connect-infra/drill-corrupt-{number}"
+    asks = "SELECT count(*) FROM funding_programs WHERE search @@ to_tsquery('simple', 'zz')"
+    search = f'{PSQL} "SET enable_seqscan = off; {asks}"'
+    return Fault(
+        prepare=f"{SCRIPTS}/backup-database.sh full",
+        inject=f"""
+{PSQL} CHECKPOINT
+file={DATA}/$({PSQL} "SELECT pg_relation_filepath('{SEARCH_INDEX}')")
+touch {mark}
+dd if=/dev/urandom of="$file" bs=8192 count=4 conv=notrunc,fsync status=none
+systemctl kill --signal=KILL {CLUSTER}
+""",
+        happened=f"{search} 2>&1 | grep -q 'invalid page'",
+        undo=f"""
+test -e {mark} || exit 0
+systemctl reset-failed {CLUSTER} 2>/dev/null || true
+systemctl start {CLUSTER}
+until {PSQL} 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done
+{search} >/dev/null 2>&1 || {PSQL} 'REINDEX INDEX {SEARCH_INDEX}'
+{CONSUMERS_START}
+rm -f {mark}
+""",
+        healed=f"test ! -e {mark} && {search}",
     )
 
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from connect_infra.cli.common import InventoryFile
+from connect_infra.errors import LoadError
 from connect_infra.targets import load_inventory
 from loadtests.baseline import compare as compared
 from loadtests.profile import load_profile, names
@@ -22,10 +23,24 @@ EXIT_CODES = {"met": 0, "missed": 1, "invalid": 2}
 REGRESSION = 1
 COLOURS = {"met": "green", "missed": "red", "invalid": "magenta"}
 
+LONGEST = 7 * 86400
+"""Seconds of a run that was stretched: a week, for what only days show."""
+
 LINE_EVERY = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
-ResultsFile = Annotated[Path | None, typer.Option("--json", help="Write the results as JSON.")]
+
+def _with_a_place(path: Path | None) -> Path | None:
+    """Refuse a file that can't be written before the run, not after it."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise typer.BadParameter(f"no file can be written at {path}")
+    return path
+
+
+ResultsFile = Annotated[
+    Path | None,
+    typer.Option("--json", callback=_with_a_place, help="Write the results as JSON."),
+]
 
 
 @app.command("run")
@@ -33,11 +48,12 @@ def run(
     profile: Annotated[str, typer.Argument(help=f"One of {', '.join(names())}.")],
     target: Annotated[str, typer.Option(help="A target of the inventory that allows load.")],
     seconds: Annotated[
-        float | None, typer.Option(min=5, help="Run for so long instead, at the same rate.")
+        float | None,
+        typer.Option(min=5, max=LONGEST, help="Run for so long instead, at the same rate."),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Generator processes; 0: one alone.")] = 0,
     remote: Annotated[
-        bool, typer.Option("--remote", help="The workers are started on other machines.")
+        bool, typer.Option("--remote", help="The workers come from other machines: docs/load.md.")
     ] = False,
     json: ResultsFile = None,
     fail_on_regression: Annotated[
@@ -52,6 +68,10 @@ def run(
     $CONNECT_INFRA_LOAD.
 
     Example: connect-infra load run documented --target staging
+
+    Example: connect-infra load run smoke --target lab --seconds 60 --json smoke.json
+
+    Example: connect-infra load run peak --target staging --workers 4 --remote
     """
     # Imported here because it takes longer than all other commands need.
     from loadtests.runner import run_load
@@ -104,15 +124,23 @@ def list_runs(
 
     Example: connect-infra load list
     """
-    runs = [Store().load(name) for name in Store().ids()]
+    store = Store()
     if as_json:
+        runs = [store.load(name) for name in store.ids()]
         print("[" + ",\n".join(one.to_json().strip() for one in runs) + "]")
         return
-    for one in runs:
-        p95 = f"{one.latency.p95 * 1000:.0f} ms" if one.latency.p95 is not None else "-"
-        print(f"{one.id:45} {one.verdict:8} {one.requests:8} requests  p95 {p95}")
-    if not runs:
+    for name in store.ids():
+        try:
+            print(_line(store.load(name)))
+        except LoadError as problem:
+            print(f"{name:45} can't be read: {problem.found}")
+    if not store.ids():
         print("no run was kept")
+
+
+def _line(run: LoadRun) -> str:
+    p95 = f"{run.latency.p95 * 1000:.0f} ms" if run.latency.p95 is not None else "-"
+    return f"{run.id:45} {run.verdict:8} {run.requests:8} requests  p95 {p95}"
 
 
 class _Lines:

@@ -1,11 +1,13 @@
 """Every fault on a lab host, without any load: it is seen when it is there, and only then."""
 
+import threading
 import time
 
 import pytest
 
-from chaos import drills, watchdog
+from chaos import drills, machine, watchdog
 from chaos.faults import PRELUDE
+from chaos.host import Host
 from chaos.steady import UNITS
 
 LEAVES_BY_ITSELF = ("kill", "out_of_memory", "power_cut")
@@ -60,3 +62,21 @@ def test_a_fault_is_seen_when_it_is_there_and_gone_when_it_is_undone(host, room,
         code, output = sh(host, fault.undo, 120)
         assert code == 0, output
         soon(host, fault.healed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["reboot", "power"])
+def test_a_server_is_rebooted_by_itself(host, how):
+    """As a server, which has no engine to start it: here a thread does so once it is down."""
+
+    def power_on():
+        host.container.wait(timeout=60)
+        host.start()
+
+    way = Host(host.target().model_copy(update={"lab": False}))
+    before = machine.boot(way)
+    power = threading.Thread(target=power_on)
+    power.start()
+    machine.go_down(way, how)
+    power.join()
+    assert machine.boot(way) != before

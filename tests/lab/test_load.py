@@ -46,7 +46,7 @@ def prefixes(host) -> str:
 
 def test_smoke_is_met_and_leaves_nothing(host, load, store):
     """Also after a run that was killed: its addresses are taken over and go away."""
-    with client_addresses(host.target(), host.address, 1) as (first,):
+    with client_addresses(host.address, 1, lab=True) as (first,):
         users = ipaddress.ip_network(f"{first}/24", strict=False)
     stale = ["ip", "route", "replace", "local", str(users), "dev", route(host.address)["dev"]]
     subprocess.run([*stale, "proto", MARK], check=True)
@@ -64,6 +64,14 @@ def test_smoke_is_met_and_leaves_nothing(host, load, store):
     assert len([one for one in seen.split() if ipaddress.ip_address(one) in users]) == 20
     assert prefixes(host) == ""
     assert store.load("latest") == run
+
+
+def test_addresses_stay_until_the_last_run_has_ended(host):
+    with client_addresses(host.address, 1, lab=True) as first:
+        with client_addresses(host.address, 1, lab=True) as second:
+            assert first == second
+        assert prefixes(host) != ""
+    assert prefixes(host) == ""
 
 
 def test_another_name_than_the_certificates_is_invalid(host, load):

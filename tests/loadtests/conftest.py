@@ -1,10 +1,13 @@
 """A small site on this machine's loopback, over TLS, that counts for itself what it sees."""
 
 import asyncio
+import random
 import re
+import socket
 import ssl
 import threading
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,7 +103,7 @@ def _profile(users=20, rate=20.0, seconds=5.0, **more) -> Profile:
 def plan_of(site):
     """A plan of pages and style sheets for the site: `plan_of(users=5)`, `plan_of(domain=…)`."""
 
-    def made(domain=DOMAIN, **more) -> Plan:
+    def made(domain=DOMAIN, lab=True, **more) -> Plan:
         wanted = _profile(**more)
         data = {
             "profile": wanted,
@@ -108,7 +111,7 @@ def plan_of(site):
             "port": site.port,
             "domain": domain,
             "authority": site.trusted,
-            "lab": True,
+            "lab": lab,
             "sources": tuple(f"127.0.1.{n}" for n in range(1, wanted.sources + 1)),
         }
         return Plan.model_validate(data)
@@ -116,17 +119,44 @@ def plan_of(site):
     return made
 
 
+def free_port() -> int:
+    """A port below those that the kernel gives to outgoing connections."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("", port)):
+            return port
+
+
 class Trial:
     """A locust on a plan, its rows followed."""
 
-    def __init__(self, plan: Plan, home: Path, workers: int = 0, rows: Path | None = None):
-        plan = plan.model_copy(update={"workers": max(1, workers)})
+    def __init__(
+        self,
+        plan: Plan,
+        home: Path,
+        workers: int = 0,
+        rows: Path | None = None,
+        remote: bool = False,
+    ):
+        plan = plan.model_copy(
+            update={
+                "workers": max(1, workers),
+                "remote": remote,
+                "sources": () if remote else plan.sources,
+            }
+        )
+        self.port = free_port()
         self.evidence = Evidence.of(plan)
         (home / "plan.json").write_text(plan.model_dump_json())
         self.rows = rows or home / "rows.jsonl"
         self.follower = Follower(home / "rows.jsonl", self.evidence)
         self.locust = Locust(
-            home / "plan.json", self.rows, home / "log", workers=workers, remote=False
+            home / "plan.json",
+            self.rows,
+            home / "log",
+            workers=workers,
+            remote=remote,
+            port=self.port,
         )
         self.log = home / "log"
 

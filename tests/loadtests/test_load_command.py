@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connect_infra.cli import app
-from connect_infra.errors import ConnectInfraError, GuardError
+from connect_infra.errors import ConnectInfraError, GuardError, LoadError
 from connect_infra.targets import Guards, Target
 from loadtests.guards import require_allowed
 from loadtests.host_side import limited
@@ -41,6 +41,60 @@ def test_a_mistake_is_one_line(arguments, says):
     assert says in str(done.exception)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--workers", "7"], "a number of workers that divides 300 users, found 7"),
+        (["--remote"], "the number of workers on other machines, found 0"),
+    ],
+)
+def test_a_wrong_number_of_workers_is_one_line(tmp_path, arguments, says):
+    (tmp_path / "inventory.toml").write_text(
+        '[targets.here]\nway = "local"\nguards = { load = true }\n'
+    )
+    inventory = ["--inventory", str(tmp_path / "inventory.toml")]
+    command = ["load", "run", "smoke", "--target", "here", *inventory, *arguments]
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, LoadError)
+    assert says in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--workers", "-1"], "--workers"),
+        (["--seconds", "1"], "--seconds"),
+        (["--seconds", "inf"], "--seconds"),
+        (["--seconds", "nan"], "--seconds"),
+        (["--json", "/nowhere/run.json"], "no file can be written"),
+        (["--json", "/"], "no file can be written"),
+    ],
+)
+def test_what_can_not_be_is_refused_before_anything_is_looked_at(arguments, says):
+    done = CliRunner().invoke(app, ["load", "run", "smoke", "--target", "lab", *arguments])
+    assert done.exit_code == 2
+    assert says in done.output
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["compare"], ["list"]])
+def test_every_command_explains_itself(command):
+    done = CliRunner().invoke(app, ["load", *command, "--help"])
+    assert done.exit_code == 0
+    assert f"connect-infra load {' '.join(command)}".strip() in done.output
+    assert not command or "Example: connect-infra load" in done.output
+
+
+def test_a_run_that_can_not_be_read_hides_no_other(tmp_path):
+    home = tmp_path / "load" / "20260401T010000Z-smoke-lab"
+    home.mkdir(parents=True)
+    (home / "run.json").write_bytes(b"\xd0\xcf\x11")
+    done = CliRunner().invoke(app, ["load", "list"])
+    assert done.exit_code == 0
+    assert f"{home.name}                    can't be read" in done.output
+    refused = CliRunner().invoke(app, ["load", "compare", "latest", "latest"])
+    assert isinstance(refused.exception, LoadError)
+
+
 def test_a_target_that_does_not_allow_load_gets_none():
     with pytest.raises(GuardError, match=r"guards\.load = false"):
         require_allowed(Target(name="production", host="192.0.2.1", production=True))
@@ -58,24 +112,8 @@ def test_load_for_a_lab_host_never_leaves_this_machines_networks():
 
 
 def test_users_of_a_site_on_this_machine_come_from_the_loopback():
-    target = Target(name="here", way="local")
-    with client_addresses(target, "127.0.0.1", 3) as addresses:
+    with client_addresses("127.0.0.1", 3, lab=False) as addresses:
         assert addresses == ("127.0.1.1", "127.0.1.2", "127.0.1.3")
-
-
-def test_one_address_for_many_users_is_the_limit_and_not_the_site():
-    few = Plan(
-        profile=load_profile("connected"),
-        address="127.0.0.1",
-        domain="x.test",
-        lab=True,
-        sources=("127.0.1.1",),
-    )
-    assert "of which the site allows 100" in few.too_few_sources()
-    many = few.model_copy(update={"sources": tuple(f"127.0.1.{n}" for n in range(1, 201))})
-    assert many.too_few_sources() == ""
-    meant = few.model_copy(update={"profile": load_profile("limit")})
-    assert meant.too_few_sources() == ""
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from connect_infra.document import Expectation
 from connect_infra.errors import ConnectInfraError
@@ -31,6 +32,20 @@ def _shown(value: object) -> str:
     if isinstance(value, (tuple, list)):
         return " ".join(map(str, value))
     return str(value)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Report a spec once, instead of its start, each of its three phases, and its end.
+
+    A thousand specs that pass are then a thousand messages from xdist's workers, and not six.
+    """
+    if control_of(item) is None or verification_of(item.config) is None:
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
