@@ -12,6 +12,7 @@ from provisioning import apply, diff, observe
 from provisioning.component import Context
 from provisioning.native import host as base
 from provisioning.native import sshd, ufw
+from tests.lab.shell import sh
 
 UNLISTED = 8000
 """A port that no rule names: the default policy decides."""
@@ -44,13 +45,6 @@ for port in map(int, sys.argv[2:]):
 
 NETWORK = "fd00:c0:ffee::"
 """Addresses of the tests' own: the lab's network has none of IPv6, but it carries it."""
-
-
-def sh(host, script, limit=60):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
 
 
 def ports(action):
