@@ -66,7 +66,7 @@ def walled(lab):
     """A bare host behind the documented firewall, with listeners on every port that matters."""
     host = lab.up("walled")
     target = host.target()
-    expectations = load().on(target.sizing, target.memory, target.lab, target.domain)
+    expectations = target.expectations(load())
     ctx = Context(expectations, load_secrets(target), target)
     components = tuple(module.component(ctx) for module in (base, sshd, ufw))
     with connect(target) as connection:
