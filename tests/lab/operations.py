@@ -5,32 +5,17 @@ import hashlib
 import io
 import json
 import tarfile
-import time
 
 from connect_infra.lab.release import SOURCE, build_release, node_modules
+from tests.lab.shell import sh
 
 SCRIPTS = "/opt/connect/scripts"
 STATE = "/var/lib/connect-infra/releases"
 
 
-def sh(host, script, limit=120):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
-
-
 def script(host, name, *arguments, limit=180):
     """Run one of the host's scripts; its exit code and what it said."""
     return host.exec(" ".join((f"{SCRIPTS}/{name}", *arguments)), limit)
-
-
-def eventually(check, limit=30.0):
-    """What `check` returns once it is true, or at last."""
-    deadline = time.monotonic() + limit
-    while not (found := check()) and time.monotonic() < deadline:
-        time.sleep(0.3)
-    return found
 
 
 def fresh_backup(host):

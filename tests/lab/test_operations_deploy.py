@@ -16,16 +16,15 @@ from tests.lab.operations import (
     SCRIPTS,
     STATE,
     current,
-    eventually,
     fresh_backup,
     leftovers,
     locked,
     package,
     releases,
     script,
-    sh,
     source,
 )
+from tests.lab.shell import eventually, sh
 from tests.lab.steady import steady
 
 LOCK = f"{STATE}/lock"
