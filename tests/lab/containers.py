@@ -4,6 +4,7 @@ import json
 import time
 
 from tests.lab.operations import script
+from tests.lab.shell import sh
 
 FIRST = "1.0.0"
 """The release that a provisioned Docker host runs."""
@@ -22,13 +23,6 @@ STATES = """
 docker inspect --format '{{.Name}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}\
 {{end}}' $(docker ps --all --quiet)
 """
-
-
-def sh(host, script, limit=120):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
 
 
 def wait_for_containers(host, names=CONTAINERS, limit=120):

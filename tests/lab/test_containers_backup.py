@@ -9,8 +9,9 @@ import pytest
 from connect_infra import operations
 from connect_infra.transport import connect
 from connect_infra.web import Site
-from tests.lab.containers import cluster, sh, sql, wait_for_containers
-from tests.lab.operations import eventually, script
+from tests.lab.containers import cluster, sql, wait_for_containers
+from tests.lab.operations import script
+from tests.lab.shell import eventually, sh
 
 pytestmark = pytest.mark.long
 

@@ -9,16 +9,9 @@ import time
 import pytest
 
 from connect_infra.lab.release import build_release
-from tests.lab.containers import (
-    FIRST,
-    as_at_first,
-    serving,
-    sh,
-    sql,
-    version_of,
-    wait_for_containers,
-)
-from tests.lab.operations import SCRIPTS, eventually, package, script, source
+from tests.lab.containers import FIRST, as_at_first, serving, sql, version_of, wait_for_containers
+from tests.lab.operations import SCRIPTS, package, script, source
+from tests.lab.shell import eventually, sh
 from tests.lab.steady import steady
 
 pytestmark = pytest.mark.long

@@ -21,12 +21,12 @@ from tests.lab.containers import (
     ask_haproxy,
     cluster,
     leader,
-    sh,
     sql,
     version_of,
     wait_for_containers,
 )
-from tests.lab.operations import eventually, package, script
+from tests.lab.operations import package, script
+from tests.lab.shell import eventually, sh
 
 pytestmark = pytest.mark.long
 
