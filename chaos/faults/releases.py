@@ -10,6 +10,9 @@ SCRIPTS = "/opt/connect/scripts"
 VERSION = "0.0.0-drill"
 """What the release of a drill calls itself; removed with it."""
 
+RECORDS = f"/opt/connect/state/deployments/*-{VERSION}*.txt"
+"""The checklists of its deployment, as far as they were ticked."""
+
 FUNCTIONS = f"""
 package=/var/lib/connect-infra/drill-release.tar.gz
 images=/opt/connect/images
@@ -38,7 +41,7 @@ if drilled; then exit 1; fi
 sed -i '/^{VERSION}$/d' /opt/connect/state/history
 docker tag "connect:$(served)" connect:latest
 docker image rm --force connect:{VERSION} || true
-rm -f "$images/connect-{VERSION}.tar.gz" "$package"
+rm -f "$images/connect-{VERSION}.tar.gz" "$package" {RECORDS}
 """
 
 NOT_SERVED = f'{FUNCTIONS}test ! -e "$package" && ! drilled\n'
@@ -46,7 +49,7 @@ NOT_SERVED = f'{FUNCTIONS}test ! -e "$package" && ! drilled\n'
 
 def blue_green_deploy(number: int) -> Fault:
     """Deploy a release with another version to the colour that does not serve, and switch."""
-    served = f"{FUNCTIONS}drilled\n"
+    served = f"{FUNCTIONS}ls {RECORDS} >/dev/null\ndrilled\n"
     return Fault(PACKAGE, FUNCTIONS + DEPLOY, served, GONE, NOT_SERVED, version=VERSION)
 
 

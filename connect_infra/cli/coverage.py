@@ -20,9 +20,7 @@ def coverage(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     drift: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="The report of a drift run (connect-infra drift --json); one a topology."
-        ),
+        typer.Option(help="A report of connect-infra drift --json; one of each topology."),
     ] = None,
 ) -> None:
     """List every documented statement: provisioned, asserted, drift verdict, errata, drills, load.
@@ -31,11 +29,9 @@ def coverage(
 
     Example: connect-infra coverage --drift build/drift.json
     """
-    verdicts = {
-        name: verdict
-        for path in drift or ()
-        for name, verdict in report.drift_verdicts(path).items()
-    }
+    verdicts: dict[str, str] = {}
+    for path in drift or ():
+        verdicts |= report.drift_verdicts(path)
     native = report.Evidence(
         provisioned=provisioned(),
         looking=collected("-m", "not intrusive"),

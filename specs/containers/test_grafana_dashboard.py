@@ -54,3 +54,9 @@ def test_everything_is_scraped(control, facts, found):
     found({job: list(health) for job, health in facts.dashboards.targets.items()})
     assert len(facts.dashboards.targets) >= 8
     assert {one for health in facts.dashboards.targets.values() for one in health} == {"up"}
+
+
+@pytest.mark.controls("containers.grafana")
+def test_grafana_listens_at_its_port(control, facts, found):
+    port = int(control.expected.removeprefix("port "))
+    assert found(facts.host.listeners(port)), f"nothing listens on port {port}"
