@@ -138,7 +138,10 @@ def haproxy_reloaded(number: int) -> Fault:
     )
     return Fault(
         inject="docker kill --signal HUP haproxy\ndate +%s > $drill/reloaded\n",
-        happened=f'test -e $drill/reloaded\ntest "$({uptime})" -le $(($(date +%s) - $(cat $drill/reloaded) + 1))',
+        happened=f"""
+test -e $drill/reloaded
+test "$({uptime})" -le $(($(date +%s) - $(cat $drill/reloaded) + 1))
+""",
         undo=f"{NAMED}running haproxy || docker start haproxy\n",
         healed=f"{NAMED}healthy haproxy\n",
     )
