@@ -75,8 +75,8 @@ bench: lab ## the benchmark beside its peers; writes docs/benchmarks.md
 	$(PY) -m benchmarks
 
 drills: lab ## every drill on a provisioned lab host: half an hour
-	$(CONNECT_INFRA) apply --target lab --yes
-	$(CONNECT_INFRA) drill run all --target lab
+	$(CONNECT_INFRA) apply --target $(LAB) --yes
+	$(CONNECT_INFRA) drill run all --target $(LAB)
 
 kills: lab ## PostgreSQL killed a hundred times under load
 	$(CONNECT_INFRA) apply --target lab --yes
@@ -84,8 +84,8 @@ kills: lab ## PostgreSQL killed a hundred times under load
 
 drift: setup engine ## break every control on live lab hosts: each spec must notice
 	mkdir -p build
-	$(CONNECT_INFRA) drift --target lab --json build/drift.json
-	-$(CONNECT_INFRA) coverage --drift build/drift.json
+	$(CONNECT_INFRA) drift --target $(LAB) --json build/drift-$(TOPOLOGY).json
+	-$(CONNECT_INFRA) coverage --drift build/drift-$(TOPOLOGY).json
 
 docs: venv ## pages that are generated from the data
 	$(PY) -m connect_infra.document.errata_page
