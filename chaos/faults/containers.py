@@ -137,7 +137,7 @@ def haproxy_reloaded(number: int) -> Fault:
         "echo 'show info' | socat -t 3 - /var/run/haproxy/admin.sock | sed -n 's/^Uptime_sec: //p'"
     )
     return Fault(
-        inject="docker kill --signal HUP haproxy\ndate +%s > $drill/reloaded\n",
+        inject="docker exec haproxy kill -HUP 1\ndate +%s > $drill/reloaded\n",
         happened=f"""
 test -e $drill/reloaded
 test "$({uptime})" -le $(($(date +%s) - $(cat $drill/reloaded) + 1))

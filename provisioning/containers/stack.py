@@ -173,10 +173,12 @@ RELOAD = f"""
 echo 'show servers state' | socat -t 5 - /run/haproxy/admin.sock > {STATE}/servers.new
 mv {STATE}/servers.new {STATE}/servers
 sleep 1
-docker kill --signal HUP haproxy >/dev/null
+docker exec haproxy kill -HUP 1
 for second in $(seq 10); do ( {RELOADED} ) && exit 0; sleep 1; done
 """
-"""The colours' states are kept over the reload, and no connection is cut."""
+"""The colours' states are kept over the reload, and no connection is cut. Not by `docker kill`: to
+Docker that is somebody who stops the container, whatever the signal, and should it crash one day it
+is not started again."""
 
 
 def component(ctx: Context) -> Component:

@@ -253,7 +253,7 @@ def test_the_colour_that_serves_outlives_haproxy_and_the_host(first, tmp_path):
     sh(first, "docker restart haproxy")
     wait_for_containers(first)
     assert serving(first) == "app2"
-    sh(first, "docker kill --signal HUP haproxy; sleep 2")
+    sh(first, "docker exec haproxy kill -HUP 1; sleep 2")
     assert serving(first) == "app2"
     first.reboot()
     wait_for_containers(first)

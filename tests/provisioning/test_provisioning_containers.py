@@ -167,3 +167,14 @@ def test_every_section_of_haproxy_s_file_is_whole(files):
         *("frontend metrics", "backend connect"),
     ]
     assert lines.count("    default_backend connect") == 1
+
+
+def test_nothing_signals_a_container_in_a_way_that_keeps_it_down(ctx):
+    """After `docker kill`, whatever the signal, Docker does not start a crashed container again."""
+    said = [
+        each.do for one in containers.components(ctx) for each in one.resources
+        if isinstance(each, Ensure)
+    ]  # fmt: skip
+    said += [file.content.decode(errors="replace") for one in containers.components(ctx)
+             for file in one.files if file.path.endswith(".sh")]  # fmt: skip
+    assert [text for text in said if "docker kill" in text] == []

@@ -318,7 +318,7 @@ edit() { # edit FILE SED: a line changes, and the file is kept
 }
 
 door_reload() {
-  docker kill --signal HUP haproxy >/dev/null
+  docker exec haproxy kill -HUP 1 # after `docker kill` a crashed container is not started again
   sleep 2
 }
 
