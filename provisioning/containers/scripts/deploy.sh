@@ -24,6 +24,10 @@ HERE=$(dirname "$(realpath "$0")")
 BACKUP_MINUTES=1560 # a night's backup, and two hours
 IMAGES_KEPT=5
 
+content_of() { # content_of FILE: of the package, which must be whole
+  tar --extract --gzip --to-stdout --file "$package" "$1" 2>/dev/null
+}
+
 ready() { # document S, Deployment process, 1
   local used
   used=$(df --output=pcent "$BASE" | tail --lines=1 | tr -dc 0-9)
@@ -83,8 +87,8 @@ esac
 as_root "$@"
 lock
 package=$(realpath "$1")
-version=$(tar --extract --gzip --to-stdout --file "$package" VERSION 2>/dev/null | head --lines=1) ||
-  fail "$package is no release package"
+version=$(content_of VERSION || content_of ./VERSION) || fail "$package is no release package"
+version=${version%%$'\n'*}
 [[ "$version" =~ ^[0-9A-Za-z][0-9A-Za-z._-]*$ ]] || fail "VERSION in the package is '$version'"
 settle
 active=$(serving)
