@@ -112,8 +112,3 @@ def as_at_first(host):
         assert code == 0, said
     assert (serving(host), version_of(host, "app1")) == ("app1", FIRST)
     wait_for_containers(host)
-
-
-def killed(host, container):
-    """Kill a container's first process as the kernel would: Docker restarts it by its policy."""
-    sh(host, f"kill -9 $(docker inspect --format '{{{{.State.Pid}}}}' {container})")
