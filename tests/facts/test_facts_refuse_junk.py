@@ -11,6 +11,7 @@ from connect_infra.facts import (
     colours,
     connect_service,
     cron,
+    dashboards,
     docker,
     env,
     fail2ban,
@@ -41,6 +42,11 @@ LOOKS = {
     ],
     connect_service: lambda facts: [facts.directive("Type"), facts.commands("ExecStart")],
     cron: lambda facts: facts.having("pgbackrest"),
+    dashboards: lambda facts: [
+        *(panel.queries for panel in facts.panels.values()),
+        facts.series("up"),
+        facts.targets,
+    ],
     docker: lambda facts: [
         *(facts.version, facts.compose_version, facts.hashes, facts.compose_file),
         *(facts.container("haproxy").published, facts.image("connect:blue")),
