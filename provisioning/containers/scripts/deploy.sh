@@ -50,8 +50,8 @@ build() { # the image connect:$version, from the package
   rm --recursive --force "$context"
 }
 
-save() { # what full rollbacks and other hosts load
-  docker save "connect:$version" | gzip -1 >"$IMAGES/connect-$version.tar.gz.new"
+save() { # what full rollbacks and other hosts load; what serves goes first
+  docker save "connect:$version" | nice --adjustment=19 gzip -1 >"$IMAGES/connect-$version.tar.gz.new"
   mv "$IMAGES/connect-$version.tar.gz.new" "$IMAGES/connect-$version.tar.gz"
 }
 
