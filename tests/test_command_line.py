@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from connect_infra.cli import overview
+
 RECORDED = Path(__file__).parent / "report" / "data"
 
 COMMANDS = (
@@ -29,6 +31,50 @@ def test_help_has_an_example(command, tmp_path):
     done = run(*command, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert f"Example: connect-infra {' '.join(command)}" in done.stdout
+
+
+HEAVY = {"docker", "pytest", "paramiko", "gevent", "provisioning", "chaos", "loadtests"}
+"""What takes long to import, and only some commands need."""
+
+
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ([], set()),
+        (["nowhere"], set()),
+        (["health"], set()),
+        (["deploy"], set()),
+        (["verify"], {"pytest"}),
+        (["load"], {"loadtests"}),
+        (["lab", "up"], {"docker", "paramiko"}),
+    ],
+    ids=lambda command: " ".join(command) if isinstance(command, list) else "",
+)
+def test_a_command_imports_nothing_that_only_others_need(command, needed, tmp_path):
+    program = (
+        "import atexit, sys\n"
+        "end = lambda: print(' '.join(sys.modules), file=sys.stderr)\n"
+        "atexit.register(end)\n"
+        "from connect_infra.cli import main; main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command, "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == (2 if command == ["nowhere"] else 0), done.stderr
+    imported = set(done.stderr.splitlines()[-1].split())
+    assert "typer" in imported
+    assert imported & HEAVY == needed
+
+
+@pytest.mark.parametrize("name", overview.LINES)
+def test_the_overview_says_what_a_command_says_of_itself(name):
+    own = " ".join(overview.command(name).help.partition("\n\n")[0].split())
+    assert overview.LINES[name].says == own
 
 
 @pytest.mark.parametrize(("command", "code"), [("plan", 1), ("apply", 1), ("verify", 2)])

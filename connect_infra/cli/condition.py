@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connect_infra import operations
-from connect_infra.cli.plan import InventoryFile, TargetName, refused
+from connect_infra.cli.common import InventoryFile, TargetName, refused
 from connect_infra.errors import ConnectInfraError, GuardError
 from connect_infra.operations import Check, Section
 from connect_infra.targets import Target, load_inventory

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from connect_infra.cli.common import InventoryFile
 from connect_infra.cli.condition import show_diagnosis
-from connect_infra.cli.plan import InventoryFile
 
 LAB_DISK_BYTES = 8 * 1024**3
 """Room for the base image, a snapshot and a few hosts, with half of it to spare."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from connect_infra import document
-from connect_infra.cli.verify import refuse_unwritable
+from connect_infra.cli.common import refuse_unwritable
 from connect_infra.drift import ways
 from connect_infra.drift.run import run
 from connect_infra.drift.verdicts import Report

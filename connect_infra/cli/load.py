@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from connect_infra.cli.common import InventoryFile
 from connect_infra.errors import LoadError
 from connect_infra.targets import load_inventory
 from loadtests.baseline import compare as compared
@@ -27,10 +28,6 @@ LONGEST = 7 * 86400
 
 LINE_EVERY = 10.0
 """Seconds between two lines of progress where there is no terminal."""
-
-InventoryFile = Annotated[
-    Path | None, typer.Option("--inventory", help="Inventory file (default: connect-infra.toml).")
-]
 
 
 def _with_a_place(path: Path | None) -> Path | None:

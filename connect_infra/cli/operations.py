@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 
 from connect_infra import operations
+from connect_infra.cli.common import InventoryFile, TargetName, agreed, refused
 from connect_infra.cli.condition import native
-from connect_infra.cli.plan import InventoryFile, TargetName, agreed, refused
 from connect_infra.errors import ConnectInfraError
 from connect_infra.targets import load_inventory
 from connect_infra.transport import Connection, connect

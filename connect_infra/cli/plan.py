@@ -1,6 +1,5 @@
 """`connect-infra plan` and `connect-infra apply`: what would change on a host, and making it so."""
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -9,18 +8,15 @@ import typer
 from rich.console import Console
 
 import provisioning
+from connect_infra.cli.common import ERROR, InventoryFile, TargetName, agreed, refused
 from connect_infra.errors import ConnectInfraError
 from connect_infra.targets import Target, load_inventory
 from connect_infra.transport import connect
 from provisioning import Plan
 
-NOTHING, ERROR, CHANGES = 0, 1, 2
+NOTHING, CHANGES = 0, 2
 """Exit codes, as `terraform plan -detailed-exitcode` has them."""
 
-TargetName = Annotated[str, typer.Option("--target", help="A target of the inventory, or lab.")]
-InventoryFile = Annotated[
-    Path | None, typer.Option("--inventory", help="Inventory file (default: connect-infra.toml).")
-]
 ShowDiff = Annotated[bool, typer.Option("--diff", help="Show the files' differences.")]
 
 
@@ -91,26 +87,3 @@ def _apply(target: Target, yes: bool, saved: Path | None, diff: bool) -> None:
 
         provisioning.apply(connection, plan, components, progress)
     console.print(f"{target.name} is as wanted, after {time.monotonic() - started:.1f} s")
-
-
-def agreed(target: Target, yes: bool, question: str) -> bool:
-    """Whether somebody wants a change: asked, or --yes; in production its name must be typed."""
-    if target.production:
-        typed: str = typer.prompt(
-            f"{target.name} is in production. Type its name to go on", default="", err=True
-        )
-        return typed == target.name
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        typer.echo("there is no terminal to ask on: give --yes", err=True)
-        return False
-    return typer.confirm(question, err=True)
-
-
-def refused(problem: ConnectInfraError) -> typer.Exit:
-    """Say in one line what is wrong; the exit to raise."""
-    Console(stderr=True, soft_wrap=True).print(
-        f"error: {problem}", style="red", markup=False, highlight=False
-    )
-    return typer.Exit(ERROR)

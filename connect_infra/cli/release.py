@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from connect_infra.cli.plan import refused
+from connect_infra.cli.common import refused
 from connect_infra.errors import ConnectInfraError
 from connect_infra.lab.release import build_release
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from connect_infra.cli.verify import refuse_unwritable
+from connect_infra.cli.common import refuse_unwritable
 from connect_infra.report.page import html, inputs
 
 

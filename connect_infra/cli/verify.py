@@ -7,7 +7,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from connect_infra.errors import ConnectInfraError, InventoryError
+from connect_infra.cli.common import refuse_unwritable
 from connect_infra.report import results
 from connect_infra.report.collection import PROJECT
 from connect_infra.report.plugin import NOTHING_ASSERTED, SPECS, UNUSABLE
@@ -51,15 +51,3 @@ def verify(
     if junit is not None:
         junit.write_bytes(results.to_junit(run))
     raise typer.Exit(code if code in {0, NOTHING_ASSERTED, UNUSABLE} else NOTHING_ASSERTED)
-
-
-def refuse_unwritable(path: Path | None) -> None:
-    """Say before the work, not after it, that its results would be lost; InventoryError."""
-    if path is not None and not path.resolve().parent.is_dir():
-        problem: ConnectInfraError = InventoryError(
-            expected="a file in a directory that exists",
-            found=f"no directory {path.resolve().parent}",
-            where=str(path),
-            remedy="make the directory, or name another file",
-        )
-        raise problem

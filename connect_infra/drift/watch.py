@@ -18,7 +18,8 @@ import pytest
 from connect_infra.drift.verdicts import Seen
 from connect_infra.errors import ObservationError
 from connect_infra.report.collection import PROJECT
-from connect_infra.report.plugin import RECORD, control_of
+from connect_infra.report.plugin import RECORD
+from connect_infra.report.plugin.controls import control_of
 from connect_infra.report.results import Result
 
 LIMIT = 400

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from connect_infra.errors import DocumentError
-from connect_infra.report.plugin import SPECS, control_of
+from connect_infra.report.plugin import SPECS
+from connect_infra.report.plugin.controls import control_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout: specs are part of it, and of no installed package."""

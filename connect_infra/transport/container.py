@@ -124,7 +124,10 @@ class _Execution(Channel):
         while len(found) < size:
             if deadline is not None:
                 self._socket.settimeout(_left(deadline))
-            data = self._reader.read1(min(CHUNK, size - len(found)))
+            try:
+                data = self._reader.read1(min(CHUNK, size - len(found)))
+            except ValueError:  # another thread has closed it meanwhile
+                return None
             if not data:
                 return None
             found += data

@@ -56,6 +56,43 @@ def test_reads_the_facts(control, facts, found):
 """
 
 
+PHASES = """
+import pytest
+
+@pytest.fixture
+def breaks_before():
+    raise OSError("no way to set it up")
+
+@pytest.fixture
+def breaks_after():
+    yield
+    raise OSError("no way to take it down")
+
+@pytest.mark.controls("postgresql.work_mem")
+def test_passes(control):
+    pass
+
+@pytest.mark.controls("postgresql.max_connections")
+def test_cannot_begin(control, breaks_before):
+    pass
+
+@pytest.mark.controls("postgresql.shared_buffers")
+def test_cannot_end(control, breaks_after):
+    pass
+"""
+
+COUNTING = """
+import os
+
+pytest_plugins = ["connect_infra.report.plugin"]
+
+def pytest_runtest_logreport(report):
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        with open("reported", "a") as file:
+            print(report.nodeid.rpartition("::")[2], report.when, report.outcome, file=file)
+"""
+
+
 @pytest.fixture
 def project(tmp_path):
     """A directory with specs, and an inventory whose target is this machine."""
@@ -99,6 +136,24 @@ def run(project):
 
 def by_id(results):
     return {control["id"]: control for control in results["controls"]}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_spec_is_reported_once_and_what_breaks_around_it_too(run, project, workers):
+    (project / "specs" / "test_some.py").write_text(PHASES)
+    (project / "conftest.py").write_text(COUNTING)
+    _, _, results = run(*workers)
+    assert sorted((project / "reported").read_text().splitlines()) == [
+        "test_cannot_begin[postgresql.max_connections] setup failed",
+        "test_cannot_end[postgresql.shared_buffers] call passed",
+        "test_cannot_end[postgresql.shared_buffers] teardown failed",
+        "test_passes[postgresql.work_mem] call passed",
+    ]
+    assert {name: one["status"] for name, one in by_id(results).items()} == {
+        "postgresql.work_mem": "pass",
+        "postgresql.max_connections": "error",
+        "postgresql.shared_buffers": "error",
+    }
 
 
 def test_each_outcome_becomes_its_verdict(run):
