@@ -134,39 +134,30 @@ def resources_used(
         for name, used in sorted(busiest.cpu_by.items(), key=lambda one: -one[1])
         if used >= 0.05
     )
-    most = {
-        "established": max(one.established for one in taken),
-        "clients": max(one.pgbouncer_clients for one in taken),
-        "servers": max(one.pgbouncer_servers for one in taken),
-    }
+    established = max(one.established for one in taken)
+    clients = max(one.pgbouncer_clients for one in taken)
+    servers = max(one.pgbouncer_servers for one in taken)
     found = [
         Resource(
             name="processors",
             used=round((busiest.cpu_cores or 0.0) / cores, 3),
             detail=f"{busiest.cpu_cores or 0:.2f} of {cores} busy; on the server: {by or 'idle'}",
         ),
-        Resource(
-            name="connections of nginx",
-            used=round(most["established"] / connections, 3),
-            detail=f"{most['established']} of {connections}",
-        ),
+        _counted("connections of nginx", established, connections),
         Resource(
             name="files of an nginx worker",
             used=round(max(one.nginx_files for one in taken), 3),
             detail="of its limit",
         ),
-        Resource(
-            name="clients of PgBouncer",
-            used=round(most["clients"] / CLIENTS, 3),
-            detail=f"{most['clients']} of {CLIENTS}",
-        ),
-        Resource(
-            name="PgBouncer's pool",
-            used=round(most["servers"] / POOL, 3),
-            detail=f"{most['servers']} of {POOL}",
-        ),
+        _counted("clients of PgBouncer", clients, CLIENTS),
+        _counted("PgBouncer's pool", servers, POOL),
         Resource(
             name="memory", used=round(max(one.memory for one in taken), 3), detail="of the host's"
         ),
     ]
     return tuple(sorted(found, key=lambda one: -one.used))
+
+
+def _counted(name: str, most: int, limit: int) -> Resource:
+    """A resource of which there are so many."""
+    return Resource(name=name, used=round(most / limit, 3), detail=f"{most} of {limit}")

@@ -15,8 +15,7 @@ __all__ = ["Plan", "apply", "diff", "observe", "provision", "wanted"]
 
 def wanted(target: Target) -> tuple[Component, ...]:
     """What a target must have, in order."""
-    document = load(target.topology)
-    expectations = document.on(target.sizing, target.memory, target.lab, target.domain)
+    expectations = target.expectations(load(target.topology))
     components = native.components if target.topology == "native" else containers.components
     return components(Context(expectations, load_secrets(target), target))
 

@@ -14,8 +14,9 @@ from connect_infra.errors import ApplyError
 from connect_infra.transport import Connection
 from provisioning import way_in
 from provisioning.component import Component
-from provisioning.plan import Effect, Plan, diff, host_side, observe, observed_from, requested
+from provisioning.plan import Effect, Plan, diff, observe, observed_from, requested
 from provisioning.resources import File, Package, Unit
+from provisioning.sent import host_side
 
 TRIP_SECONDS = 900.0
 """Time limit of one trip that changes something; the slowest installs all packages."""

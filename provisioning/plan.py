@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache, singledispatch
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,13 @@ from provisioning.resources import (
     Unit,
     User,
 )
+from provisioning.sent import host_side
 
 OBSERVE_SECONDS = 60.0
 """Time limit of the trip that looks: the slowest single check is given 20 s on the host."""
 
 State = Mapping[str, Any]
-"""What the host says about one resource; the keys depend on its kind (host_side.py)."""
+"""What the host says about one resource; the keys depend on its kind (host_side/looks.py)."""
 
 
 @dataclass(frozen=True)
@@ -154,12 +155,6 @@ class Plan:
 def _digest(value: object) -> str:
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def host_side() -> str:
-    """The source of what runs on the host."""
-    return (Path(__file__).parent / "host_side.py").read_text(encoding="utf-8")
 
 
 def requested(components: Sequence[Component]) -> dict[str, dict[str, object]]:

@@ -1,7 +1,8 @@
 """Nobody is locked out: a change of a way in holds only once a fresh login has come through it.
 
-The host arms its own timer before it changes anything (host_side.py) and takes the change back when
-the proof does not come. Here is the controller's half: the fresh login, within a time limit.
+The host arms its own timer before it changes anything (host_side/way_in.py) and takes the change
+back when the proof does not come. Here is the controller's half: the fresh login, within a time
+limit.
 """
 
 import time
@@ -9,7 +10,7 @@ import time
 from connect_infra.errors import ApplyError, TransportError
 from connect_infra.transport import Connection
 from provisioning.component import WayIn
-from provisioning.plan import host_side
+from provisioning.sent import host_side
 
 PROOF_SECONDS = 20.0
 """How long a fresh login is tried; well within the host's own time limit (WayIn.seconds)."""

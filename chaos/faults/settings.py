@@ -7,7 +7,7 @@ from chaos.faults.base import Fault
 
 def replace_file(number: int, path: str, content: str, then: str, undone: str) -> Fault:
     """Put another content into a file and run `then`; afterwards the old file and `undone`."""
-    kept = f"/var/lib/connect-infra/drill-kept-{number}"
+    kept = _kept(number)
     return Fault(
         prepare=f"cp -a --dereference {path} {kept}",
         inject=f"printf '%b' {shlex.quote(content)} > {path}\n{then}",
@@ -19,13 +19,11 @@ def replace_file(number: int, path: str, content: str, then: str, undone: str) -
 
 def certificate_expired(number: int, site: str) -> Fault:
     """Give nginx a certificate, of its own key, that ended yesterday."""
-    kept, paths = (
-        f"/var/lib/connect-infra/drill-kept-{number}",
-        f"""
+    kept = _kept(number)
+    paths = f"""
 chain=$(sed -n 's/^ *ssl_certificate \\(.*\\);/\\1/p' {site} | head -1)
 key=$(sed -n 's/^ *ssl_certificate_key \\(.*\\);/\\1/p' {site} | head -1)
-""",
-    )
+"""
     return Fault(
         prepare=f'{paths}cp -a --dereference "$chain" {kept}',
         inject=f"""{paths}
@@ -56,3 +54,8 @@ def redis_full(number: int, port: int, config: str) -> Fault:
         undo=f'{cli} CONFIG SET maxmemory "$({documented})" | grep -q OK',
         healed=f'test "$({used})" -lt "$({limit})"',
     )
+
+
+def _kept(number: int) -> str:
+    """Where the drill of that number keeps what it replaces, on the host."""
+    return f"/var/lib/connect-infra/drill-kept-{number}"

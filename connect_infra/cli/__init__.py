@@ -3,9 +3,9 @@
 import sys
 
 import typer
-from rich.console import Console
 
 from connect_infra.cli.overview import LINES, MARKUP, Overview
+from connect_infra.cli.refusal import say_refused
 from connect_infra.errors import ConnectInfraError
 
 app = typer.Typer(
@@ -35,7 +35,5 @@ def main() -> None:
     try:
         app()
     except ConnectInfraError as problem:
-        Console(stderr=True, soft_wrap=True).print(
-            f"error: {problem}", style="red", markup=False, highlight=False
-        )
+        say_refused(problem)
         sys.exit(USAGE_ERROR)

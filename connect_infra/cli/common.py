@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from connect_infra.cli.refusal import say_refused
 from connect_infra.errors import ConnectInfraError, InventoryError
 from connect_infra.targets import Target
 
@@ -36,9 +36,7 @@ def agreed(target: Target, yes: bool, question: str) -> bool:
 
 def refused(problem: ConnectInfraError) -> typer.Exit:
     """Say in one line what is wrong; the exit to raise."""
-    Console(stderr=True, soft_wrap=True).print(
-        f"error: {problem}", style="red", markup=False, highlight=False
-    )
+    say_refused(problem)
     return typer.Exit(ERROR)
 
 

@@ -61,8 +61,7 @@ def _expectations(
             for topology in get_args(Topology)
         }
     chosen = load_inventory(inventory).target(target)
-    known = document.load(chosen.topology)
-    return {chosen.topology: known.on(chosen.sizing, chosen.memory, chosen.lab, chosen.domain)}
+    return {chosen.topology: chosen.expectations(document.load(chosen.topology))}
 
 
 def _row(

@@ -63,7 +63,7 @@ def provisioned() -> frozenset[str]:
     read: set[str] = set()
     target = Target(name="any", way="local")
     secrets = Secrets({name: f"{name.lower()}-of-nobody" for name in NAMES})
-    expectations = load().on(target.sizing, target.memory, target.lab, target.domain)
+    expectations = target.expectations(load())
     traced = {
         name: _Traced(**{each.name: getattr(one, each.name) for each in fields(one)}, read=read)
         for name, one in expectations.items()

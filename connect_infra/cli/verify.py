@@ -10,7 +10,7 @@ import typer
 from connect_infra.cli.common import refuse_unwritable
 from connect_infra.report import results
 from connect_infra.report.collection import PROJECT
-from connect_infra.report.plugin import NOTHING_ASSERTED, SPECS, UNUSABLE
+from connect_infra.report.plugin import IN_PROCESS, NOTHING_ASSERTED, SPECS, UNUSABLE
 
 
 def verify(
@@ -37,8 +37,7 @@ def verify(
         written = Path(private) / "results.json"
         options = {"--target": target, "--inventory": inventory, "--component": component}
         arguments = [str(PROJECT / SPECS), "-qq", "--no-header", "--tb=no", f"--results={written}"]
-        # The plugin that the specs' conftest.py loads is a module that this one has imported.
-        arguments += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+        arguments += IN_PROCESS
         arguments += [f"{name}={value}" for name, value in options.items() if value is not None]
         arguments += ["--intrusive"] if intrusive else []
         arguments += ["-n", str(workers)] if workers else []

@@ -18,7 +18,7 @@ import pytest
 from connect_infra.drift.verdicts import Seen
 from connect_infra.errors import ObservationError
 from connect_infra.report.collection import PROJECT
-from connect_infra.report.plugin import RECORD
+from connect_infra.report.plugin import IN_PROCESS, RECORD
 from connect_infra.report.plugin.controls import control_of
 from connect_infra.report.results import Result
 
@@ -103,8 +103,7 @@ def main() -> None:
     wanted = json.load(sys.stdin)
     watch = _Watch(wanted)
     options = ["-q", "--no-header", f"--target={wanted['target']}"]
-    # The plugin that the specs' conftest.py loads is a module that this one has imported.
-    options += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+    options += IN_PROCESS
     options += ["--intrusive"] if wanted["intrusive"] else []
     code = pytest.main([*wanted["files"], *options], [watch])
     if code in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and watch.seen:

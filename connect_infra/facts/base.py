@@ -1,6 +1,6 @@
 """What a subsystem's module is made of: commands as data, and a pure parser of their output."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +30,22 @@ class Output:
             where=what,
             remedy="see whether the service runs and its tools are installed on the host",
         )
+
+
+def junk(
+    where: str, remedy: str, most: int | None = None
+) -> Callable[[str, str], ObservationError]:
+    """How a module refuses what was printed there: the error by what was expected and found.
+
+    `most` is how many characters of it are shown.
+    """
+
+    def refusal(expected: str, found: str) -> ObservationError:
+        return ObservationError(
+            expected=expected, found=repr(found[:most]), where=where, remedy=remedy
+        )
+
+    return refusal
 
 
 class FactModule(Protocol):

@@ -6,9 +6,8 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from connect_infra.errors import ObservationError
 from connect_infra.facts.answers import read_json
-from connect_infra.facts.base import Output
+from connect_infra.facts.base import Output, junk
 
 NAME = "colours"
 
@@ -28,6 +27,8 @@ COMMANDS: Mapping[str, str] = {
     "clients": f"{REDIS} client list",
     "config": f"{REDIS} config get '*'",
 }
+
+_junk = junk("connect_redis", "see: docker logs connect_redis")
 
 
 class Health(BaseModel):
@@ -91,12 +92,3 @@ class ColoursFacts:
 def parse(outputs: Mapping[str, Output]) -> ColoursFacts:
     """Keep the outputs; each part is parsed, and may raise ObservationError, when asked for."""
     return ColoursFacts(outputs)
-
-
-def _junk(expected: str, found: str) -> ObservationError:
-    return ObservationError(
-        expected=expected,
-        found=repr(found),
-        where="connect_redis",
-        remedy="see: docker logs connect_redis",
-    )

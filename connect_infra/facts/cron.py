@@ -12,7 +12,7 @@ from datetime import datetime
 from croniter import croniter
 
 from connect_infra.errors import ObservationError
-from connect_infra.facts.base import Output
+from connect_infra.facts.base import Output, junk
 
 NAME = "cron"
 
@@ -32,6 +32,8 @@ _VARIABLE = re.compile(r"[A-Za-z_]\w*\s*=")
 _FIELDS = 5
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _WRITABLE_BY_OTHERS = 0o022
+
+_junk = junk("cron's tables on the host", "look at the table there, or run connect-infra apply", 80)
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,3 @@ def _job(line: str, path: str) -> Job | None:
         return Job(schedule=schedule, user=path.rpartition("/")[2], command=rest, path=path)
     user, _, command = rest.partition(" ")
     return Job(schedule=schedule, user=user, command=command.strip(), path=path)
-
-
-def _junk(expected: str, found: str) -> ObservationError:
-    return ObservationError(
-        expected=expected,
-        found=repr(found[:80]),
-        where="cron's tables on the host",
-        remedy="look at the table there, or run connect-infra apply",
-    )

@@ -14,6 +14,7 @@ from typing import Any
 
 from connect_infra.errors import ObservationError
 from connect_infra.facts.base import Output
+from connect_infra.targets.secrets import OTHERS
 
 NAME = "env"
 
@@ -22,28 +23,15 @@ PATH = "/opt/connect/shared/config/.env.production"
 PLAIN = ("NODE_ENV", "PORT", "SOCKET_PATH")
 """Variables whose values are no secrets and are shown as they are."""
 
-SECRET = (
-    "DATABASE_URL",
-    "REDIS_CACHE_URL",
-    "REDIS_QUEUE_URL",
-    "JWT_SECRET",
-    "ENCRYPTION_KEY",
-    "KAKAO_CLIENT_ID",
-    "KAKAO_CLIENT_SECRET",
-    "NAVER_CLIENT_ID",
-    "NAVER_CLIENT_SECRET",
-    "TOSS_CLIENT_KEY",
-    "TOSS_SECRET_KEY",
-    "SENTRY_DSN",
-)
-"""Variables that are or hold a secret (document A, 6.2). Others are nobody's business here."""
-
 PASSWORD_OF = {
     "DATABASE_URL": "POSTGRES_PASSWORD",
     "REDIS_CACHE_URL": "REDIS_CACHE_PASSWORD",
     "REDIS_QUEUE_URL": "REDIS_QUEUE_PASSWORD",
 }
 """The target's secret that is the password in each URL; elsewhere the names are the same."""
+
+SECRET = (*PASSWORD_OF, *OTHERS)
+"""Variables that are or hold a secret (document A, 6.2). Others are nobody's business here."""
 
 # Runs on the host. `judge` turns an environment into what may be told about it; the placeholders
 # are those of document A (3.3, 3.4, 6.2): `your_…`, `…_here`, and its sample passwords.

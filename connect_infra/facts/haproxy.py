@@ -8,9 +8,8 @@ from itertools import pairwise
 
 from pydantic import TypeAdapter
 
-from connect_infra.errors import ObservationError
 from connect_infra.facts.answers import read_json
-from connect_infra.facts.base import Output
+from connect_infra.facts.base import Output, junk
 
 NAME = "haproxy"
 
@@ -71,6 +70,8 @@ COMMANDS: Mapping[str, str] = {
 
 
 _TIMES = TypeAdapter(dict[str, tuple[float, ...]])
+
+_junk = junk("HAProxy's runtime socket", f"ask it on the host: echo 'show stat' | socat - {SOCKET}")
 
 
 @dataclass(frozen=True)
@@ -174,12 +175,3 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise _junk("a number", text[:80])
     return int(text)
-
-
-def _junk(expected: str, found: str) -> ObservationError:
-    return ObservationError(
-        expected=expected,
-        found=repr(found),
-        where="HAProxy's runtime socket",
-        remedy=f"ask it on the host: echo 'show stat' | socat - {SOCKET}",
-    )

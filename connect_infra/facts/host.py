@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from connect_infra.errors import ObservationError
-from connect_infra.facts.base import Output
+from connect_infra.facts.base import Output, junk
 
 NAME = "host"
 
@@ -49,6 +48,8 @@ _PROCESS = re.compile(r'\("([^"]*)",pid=(\d{1,10})')
 _SECTOR = 512
 _KIB = 1024
 _MAX_DIGITS = 19
+
+_junk = junk("the host", "see whether the host's own tools answer there")
 
 
 @dataclass(frozen=True)
@@ -175,12 +176,3 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         raise _junk("a count", text[:80])
     return int(text)
-
-
-def _junk(expected: str, found: str) -> ObservationError:
-    return ObservationError(
-        expected=expected,
-        found=repr(found),
-        where="the host",
-        remedy="see whether the host's own tools answer there",
-    )

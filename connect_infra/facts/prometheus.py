@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connect_infra.document import parse as parse_value
-from connect_infra.errors import ObservationError
-from connect_infra.facts.base import Output
+from connect_infra.facts.base import Output, junk
 from connect_infra.facts.prometheus_questions import ASK
 
 NAME = "prometheus"
@@ -32,6 +31,8 @@ COMMANDS: Mapping[str, str] = {
 
 _BARE = re.compile(r"\s+")
 _RANGE = re.compile(r"\[([0-9a-z]+)\]")
+
+_junk = junk(NAME, "see `systemctl status prometheus` on the host", 120)
 
 
 @dataclass(frozen=True)
@@ -278,12 +279,3 @@ def _account(line: str) -> Account:
 def _pair(line: str) -> tuple[str, str]:
     owner, _, path = line.partition(" ")
     return owner, path
-
-
-def _junk(expected: str, found: str) -> ObservationError:
-    return ObservationError(
-        expected=expected,
-        found=repr(found[:120]),
-        where=NAME,
-        remedy="see `systemctl status prometheus` on the host",
-    )

@@ -10,8 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from connect_infra.errors import ObservationError
-from connect_infra.facts.base import Output
+from connect_infra.facts.base import Output, junk
 
 NAME = "sshd"
 
@@ -51,6 +50,8 @@ COMMANDS: Mapping[str, str] = {
 
 _GREETED = re.compile(r"SSH-(\d\.\d+)-(\S+).*")
 _TIMED = re.compile(r"(\d{1,12}\.\d{1,12}) (/\S.*)")
+
+_junk = junk("sshd", "see `systemctl status ssh` and `sshd -t` on the host", 80)
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,3 @@ def _times(text: str) -> list[tuple[float, str]]:
     if None in matches:
         raise _junk("a time and a path", text)
     return [(float(match[1]), match[2]) for match in matches if match]
-
-
-def _junk(expected: str, found: str) -> ObservationError:
-    return ObservationError(
-        expected=expected,
-        found=repr(found[:80]),
-        where="sshd",
-        remedy="see `systemctl status ssh` and `sshd -t` on the host",
-    )

@@ -9,8 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from connect_infra.errors import ObservationError
-from connect_infra.facts.base import Output
+from connect_infra.facts.base import Output, junk
 
 NAME = "ufw"
 
@@ -31,6 +30,8 @@ _BAN = re.compile(r"-A INPUT -p tcp -m multiport --dports \S+ -j f2b-\S+")
 _ACCEPT = re.compile(r"-A ufw6?-[a-z-]+-input (.*)-j ACCEPT")
 _USUAL = re.compile(r"-i lo |.*--ctstate RELATED,ESTABLISHED |.*-p (udp|icmp|icmpv6|ipv6-icmp) .*")
 """What ufw's own chains accept before they come to the user's rules."""
+
+_junk = junk("ufw", "look at `ufw status verbose` and `iptables-save` on the host", 80)
 
 
 @dataclass(frozen=True)
@@ -156,12 +157,3 @@ def _is_strange(rule: str) -> bool:
         return not (_OWN.fullmatch(rule) or _BAN.fullmatch(rule))
     accept = _ACCEPT.fullmatch(rule)
     return bool(accept and "-user-input " not in rule and not _USUAL.fullmatch(accept[1]))
-
-
-def _junk(expected: str, found: str) -> ObservationError:
-    return ObservationError(
-        expected=expected,
-        found=repr(found[:80]),
-        where="ufw",
-        remedy="look at `ufw status verbose` and `iptables-save` on the host",
-    )

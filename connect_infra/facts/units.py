@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connect_infra.errors import ObservationError
-from connect_infra.facts.base import Output
+from connect_infra.facts.base import Output, junk
 
 NAME = "units"
 
@@ -57,6 +57,8 @@ COMMANDS: Mapping[str, str] = {
 _CLOCK = re.compile(r"(\d+\.\d+)\n(\d+\.\d+)\n?")
 _MAX_DIGITS = 19
 """No counter of systemd has more (64 bits); longer is junk."""
+
+_junk = junk("systemctl show", "see whether systemd answers on the host", 80)
 
 
 @dataclass(frozen=True)
@@ -152,12 +154,3 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         raise _junk("a count", text)
     return int(text)
-
-
-def _junk(expected: str, found: str) -> ObservationError:
-    return ObservationError(
-        expected=expected,
-        found=repr(found[:80]),
-        where="systemctl show",
-        remedy="see whether systemd answers on the host",
-    )

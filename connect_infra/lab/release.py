@@ -62,7 +62,7 @@ def _sources() -> dict[str, bytes]:
 
 
 def _dependencies() -> dict[str, bytes]:
-    modules = _node_modules()
+    modules = node_modules()
     return {
         str(path.relative_to(modules.parent)): path.read_bytes()
         for path in _files(modules)
@@ -74,7 +74,7 @@ def _files(path: Path) -> list[Path]:
     return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
 
 
-def _node_modules() -> Path:
+def node_modules() -> Path:
     """The dependencies, fetched once for each content of package.json."""
     manifest = (SOURCE / "package.json").read_bytes()
     kept = state_dir() / "release" / hashlib.sha256(manifest).hexdigest()[:16]

@@ -21,8 +21,7 @@ PASSWORDS = (
     "REDIS_CACHE_PASSWORD",
     "REDIS_QUEUE_PASSWORD",
 )
-NAMES = (
-    *PASSWORDS,
+OTHERS = (
     "JWT_SECRET",
     "ENCRYPTION_KEY",
     "KAKAO_CLIENT_ID",
@@ -33,6 +32,9 @@ NAMES = (
     "TOSS_SECRET_KEY",
     "SENTRY_DSN",
 )
+"""The secrets that the application's environment names as they are named here."""
+
+NAMES = (*PASSWORDS, *OTHERS)
 """Every secret of the documents, by the name it has in document A, 6.2, where it has one."""
 
 NAMES_OF: Mapping[Topology, tuple[str, ...]] = {

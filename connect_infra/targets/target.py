@@ -1,11 +1,19 @@
 """A target: a host with a topology, a way in, a sizing, guards and waivers."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from connect_infra.document import DOCUMENTED_DOMAIN, Sizing, Topology, parse
+from connect_infra.document import (
+    DOCUMENTED_DOMAIN,
+    Document,
+    Expectation,
+    Sizing,
+    Topology,
+    parse,
+)
 
 
 def _memory(value: object) -> object:
@@ -70,3 +78,7 @@ class Target(BaseModel):
         if self.sizing == "scaled" and self.memory is None:
             raise ValueError('expected a `memory` such as "8GiB" for sizing = "scaled", found none')
         return self
+
+    def expectations(self, document: Document) -> Mapping[str, Expectation]:
+        """Return what this target must show of a document, by control id."""
+        return document.on(self.sizing, self.memory, self.lab, self.domain)

@@ -119,10 +119,17 @@ def test_what_an_answer_says_about_a_write(status, body, outcome):
     assert outcome_of(Reply(status, body), 201) == outcome
 
 
+async def probed(probe, seconds):
+    """The slots of a stream that is stopped after so long, by the moments they were due."""
+    slots = []
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, stopped.set)
+    await Stream("reads", 0.05, probe, slots.append).run(stopped)
+    return sorted(slots, key=lambda slot: slot.at)
+
+
 def test_a_stall_hides_no_slot():
     """For half a second the server answers nobody; each of the ten slots then due is bad."""
-
-    slots = []
 
     async def run():
         begun = time.monotonic()
@@ -142,13 +149,10 @@ def test_a_stall_hides_no_slot():
                 return "bad", problem.why
             return "ok", ""
 
-        stream = Stream("reads", 0.05, probe, slots.append)
-        stopped = asyncio.Event()
         async with server:
-            asyncio.get_running_loop().call_later(1.6, stopped.set)
-            await stream.run(stopped)
+            return await probed(probe, 1.6)
 
-    asyncio.run(run())
+    slots = asyncio.run(run())
     assert len(slots) >= 30
     (outage,) = outages(slots, 0.05)
     assert 8 <= outage.slots <= 11
@@ -156,39 +160,22 @@ def test_a_stall_hides_no_slot():
 
 
 def test_latency_counts_from_the_moment_the_slot_was_due():
-    slots = []
+    async def probe(number):
+        await asyncio.sleep(0.3)
+        return "ok", ""
 
-    async def run():
-        async def probe(number):
-            await asyncio.sleep(0.3)
-            return "ok", ""
-
-        stream = Stream("reads", 0.05, probe, slots.append)
-        stopped = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.4, stopped.set)
-        await stream.run(stopped)
-
-    asyncio.run(run())
+    slots = asyncio.run(probed(probe, 0.4))
     assert len(slots) >= 7
     assert all(slot.latency >= 0.3 for slot in slots)
 
 
 def test_a_prober_that_was_late_itself_says_void_not_ok():
-    slots = []
+    async def probe(number):
+        if number == 4:
+            time.sleep(0.3)  # holds the prober itself up, on purpose
+        return "ok", ""
 
-    async def run():
-        async def probe(number):
-            if number == 4:
-                time.sleep(0.3)  # holds the prober itself up, on purpose
-            return "ok", ""
-
-        stream = Stream("reads", 0.05, probe, slots.append)
-        stopped = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.8, stopped.set)
-        await stream.run(stopped)
-
-    asyncio.run(run())
-    slots.sort(key=lambda slot: slot.at)
+    slots = asyncio.run(probed(probe, 0.8))
     assert [slot.state for slot in slots[:5]] == ["ok"] * 5
     assert [slot.state for slot in slots[5:10]] == ["void"] * 5
     assert slots[-1].state == "ok"

@@ -1,31 +1,21 @@
 """What the tests of operations share: scripts of a host, its state, and packages to deploy."""
 
-import time
+import base64
+import hashlib
+import io
+import json
+import tarfile
 
-from connect_infra.lab.release import SOURCE, build_release
+from connect_infra.lab.release import SOURCE, build_release, node_modules
+from tests.lab.shell import sh
 
 SCRIPTS = "/opt/connect/scripts"
 STATE = "/var/lib/connect-infra/releases"
 
 
-def sh(host, script, limit=120):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
-
-
 def script(host, name, *arguments, limit=180):
     """Run one of the host's scripts; its exit code and what it said."""
     return host.exec(" ".join((f"{SCRIPTS}/{name}", *arguments)), limit)
-
-
-def eventually(check, limit=30.0):
-    """What `check` returns once it is true, or at last."""
-    deadline = time.monotonic() + limit
-    while not (found := check()) and time.monotonic() < deadline:
-        time.sleep(0.3)
-    return found
 
 
 def fresh_backup(host):
@@ -78,3 +68,43 @@ def source(name, old, new):
     text = (SOURCE / name).read_text()
     assert old in text
     return {name: text.replace(old, new).encode()}
+
+
+def locked():
+    """Overlay of a release whose dependencies come by a lock file, from archives in the package.
+
+    No registry is in reach of a lab host; `npm ci` treats what lies in a file like the rest.
+    """
+    modules = node_modules()
+    root = modules.parent
+    overlay = {str(one.relative_to(root)): None for one in modules.rglob("*") if one.is_file()}
+    manifest = json.loads((SOURCE / "package.json").read_text())
+    packages = {"": {key: manifest[key] for key in ("name", "version", "dependencies")}}
+    for found in sorted(modules.rglob("package.json")):
+        above = found.parent.parent.name
+        if above != "node_modules" and not above.startswith("@"):
+            continue  # a part of a module
+        archive = f"vendor/{len(packages)}.tgz"
+        overlay[archive] = content = _packed(found.parent)
+        said = json.loads(found.read_text())
+        digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
+        packages[str(found.parent.relative_to(root))] = {
+            "version": said["version"],
+            "resolved": f"file:{archive}",
+            "integrity": f"sha512-{digest}",
+            "dependencies": said.get("dependencies", {}),
+        }
+    lock = {"lockfileVersion": 3, "requires": True, "packages": packages}
+    lock |= {key: manifest[key] for key in ("name", "version")}
+    return overlay | {"package-lock.json": json.dumps(lock).encode()}
+
+
+def _packed(module):
+    """A module as npm packs it, without the modules inside."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for path in sorted(module.rglob("*")):
+            inside = path.relative_to(module)
+            if path.is_file() and "node_modules" not in inside.parts:
+                archive.add(path, f"package/{inside}")
+    return packed.getvalue()

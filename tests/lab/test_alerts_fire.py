@@ -7,10 +7,13 @@ HighMemoryUsage, for a lab host sees the memory of the whole machine, which is n
 
 import json
 import shlex
-import time
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
+
+from tests.lab import shell
+from tests.lab.shell import sh
 
 pytestmark = pytest.mark.long  # 20 minutes, most of them waited
 
@@ -32,13 +35,6 @@ SMALL = "/srv/small"
 DEFAULTS = "/etc/default/prometheus-node-exporter"
 
 
-def sh(host, script, limit=60):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
-
-
 def firing(host, name):
     """Whether Prometheus has the alert firing."""
     query = shlex.quote(f'ALERTS{{alertname="{name}",alertstate="firing"}}')
@@ -58,12 +54,7 @@ def heard(host, state, name, since):
     return any(line.startswith(f"{state}: {name} ") for line in log.splitlines())
 
 
-def eventually(check, limit):
-    """Whether `check` comes true within so many seconds."""
-    deadline = time.monotonic() + limit
-    while not (true := check()) and time.monotonic() < deadline:
-        time.sleep(2)
-    return true
+eventually = partial(shell.eventually, pause=2)
 
 
 def now(host):

@@ -3,10 +3,11 @@
 Each test takes away what this project adds, so that only the documented text is in force.
 """
 
-import time
 from contextlib import contextmanager
 
 import pytest
+
+from tests.lab.shell import eventually, sh
 
 pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
@@ -16,23 +17,6 @@ HEALTHY = "curl -sf --unix-socket /run/connect.sock http://localhost/api/health"
 LISTEN = 'require("net").createServer().listen(process.argv[1], () => process.exit(0))'
 CONNECT = 'require("net").connect(process.argv[1], () => process.exit(0))'
 KEEP_LISTENING = 'require("net").createServer().listen(process.argv[1])'
-
-
-def sh(host, script, limit=120):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
-
-
-def eventually(check, limit=30.0):
-    """Whether `check` comes true in time."""
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
-        if check():
-            return True
-        time.sleep(0.3)
-    return False
 
 
 def healthy(host):

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from tests.lab.shell import eventually, sh
+
 pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
 CONF = "/etc/postgresql/15/main"
@@ -18,23 +20,6 @@ POOLED = (
     "psql -XAtq -h 127.0.0.1 -p 6432 -U connect -d connect -c 'SELECT 7'"
 )
 """A query through the pool, with the password that the host itself keeps."""
-
-
-def sh(host, script, limit=90):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
-
-
-def eventually(check, limit=30.0):
-    """Whether `check` comes true in time."""
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
-        if check():
-            return True
-        time.sleep(0.3)
-    return False
 
 
 def switch_wal(host):

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.lab.shell import sh
+
 pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
 HOME = "/etc/fail2ban"
@@ -16,13 +18,6 @@ LOGS = "/var/log/nginx/access.log /var/log/nginx/error.log"
 PONG = "Server replied: pong"
 STATE = "systemctl is-active fail2ban || true"
 RESTART = "systemctl reset-failed fail2ban; systemctl restart fail2ban"
-
-
-def sh(host, script, limit=60):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
 
 
 def eventually(host, script, wanted, limit=20.0):

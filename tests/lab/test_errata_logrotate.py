@@ -4,19 +4,14 @@ import time
 
 import pytest
 
+from tests.lab.shell import sh
+
 pytestmark = pytest.mark.long  # runs with the other errata, by `make proofs`
 
 RULES = "/etc/logrotate.d/connect"
 ROTATE = f"logrotate -f {RULES}"
 LOG = "/opt/connect/shared/logs/error.log"
 OPENED = "for pid in $(pgrep -u connect node); do readlink /proc/$pid/fd/*; done | grep error.log"
-
-
-def sh(host, script, limit=60):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
 
 
 def test_the_documented_rotation_has_no_rules(host):

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.lab.shell import sh
+
 pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
 SITE = "/etc/nginx/sites-available/connect"
@@ -16,13 +18,6 @@ ASK = "curl -sk -o /dev/null -w '%{http_code}\\n' -H Host:your-domain.com"
 STATIC = "https://127.0.0.1/_next/static/app.css"
 KEPT = "awk '$8 ~ /connect.sock$/ && $6 == \"03\" {print $7}' /proc/net/unix"
 """The application's accepted connections, by inode."""
-
-
-def sh(host, script, limit=90):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from tests.lab.shell import sh
+
 pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
 BASE = "/tmp/errata-pm2"
@@ -25,13 +27,6 @@ module.exports = { apps: [{ name: "connect", script: "./server.js", instances: "
   exec_mode: "cluster", CWD
   env: { SOCKET_PATH: "BASE/socket", JWT_SECRET: "your_jwt_secret_here" } }] };
 """
-
-
-def sh(host, script, limit=90):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
 
 
 def as_connect(host, script):

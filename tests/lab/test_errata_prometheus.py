@@ -7,10 +7,13 @@ import json
 import shlex
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
 from connect_infra.document import load
+from tests.lab import shell
+from tests.lab.shell import sh
 
 pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
@@ -26,25 +29,13 @@ SCRAPED = 40.0
 """Seconds in which every target has been scraped twice."""
 
 
-def sh(host, script, limit=60):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
-
-
 def ask(host, query):
     """The series that a query returns now."""
     asked = f"curl -sfG --data-urlencode query={shlex.quote(query)} {PROMETHEUS}"
     return json.loads(sh(host, asked))["data"]["result"]
 
 
-def eventually(check, limit=SCRAPED):
-    """Whether `check` comes true in time."""
-    deadline = time.monotonic() + limit
-    while not (true := check()) and time.monotonic() < deadline:
-        time.sleep(1)
-    return true
+eventually = partial(shell.eventually, limit=SCRAPED, pause=1)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 from connect_infra.document import load
 from connect_infra.errors import TransportError
 from connect_infra.transport import connect
+from tests.lab.shell import sh
 
 pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
@@ -19,13 +20,6 @@ SHIPPED = "/usr/share/openssh/sshd_config"
 
 DOCUMENTED = "\n".join(f"{one.key} {one.documented}" for one in load().component("sshd"))
 LOGIN = "sshd -T -C user=connect,host=h,addr=192.0.2.1"
-
-
-def sh(host, script, limit=60):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
 
 
 @contextmanager

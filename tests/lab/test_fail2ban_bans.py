@@ -9,10 +9,13 @@ import re
 import socket
 import time
 from datetime import datetime
+from functools import partial
 
 import pytest
 
 from connect_infra.document import load
+from tests.lab import shell
+from tests.lab.shell import sh
 
 pytestmark = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 
@@ -49,13 +52,6 @@ try:
 except OSError as refusal:
     print("no", refusal)
 """
-
-
-def sh(host, script, limit=60):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
 
 
 def python(on, program, **values):
@@ -115,12 +111,7 @@ def banned(host, jail):
     return sh(host, f"fail2ban-client get {jail} banip").split()
 
 
-def eventually(check):
-    """Whether `check` comes true in time."""
-    deadline = time.monotonic() + COUNTED
-    while not (true := check()) and time.monotonic() < deadline:
-        time.sleep(0.3)
-    return true
+eventually = partial(shell.eventually, limit=COUNTED)
 
 
 @pytest.fixture

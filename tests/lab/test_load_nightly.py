@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from connect_infra.lab.image import file_in_tar
+from tests.lab.shell import sh
 
 NIGHTLY = Path(__file__).resolve().parents[2] / "loadtests" / "nightly"
 SERVICE, TIMER = "connect-infra-load.service", "connect-infra-load.timer"
@@ -20,12 +21,6 @@ echo "$@" > "$CONNECT_INFRA_LOAD/asked"
 exit "$(cat {KEPT}/answer)"
 """
 """In the command's place: a run takes twelve minutes and a staging server."""
-
-
-def sh(host, script: str) -> str:
-    code, said = host.exec(f"set -e\n{script}")
-    assert code == 0, said
-    return said.strip()
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ names["applied"](target, components, lambda line: print(line, flush=True))
 
 def wanted(target, name, shut=False, seconds=60):
     """What the host shall have: sshd, and ufw if it is meant; `shut` lets nobody in any more."""
-    expectations = dict(load().on(target.sizing, target.memory, target.lab, target.domain))
+    expectations = dict(target.expectations(load()))
     if shut:
         control, value = SHUT[name]
         expectations[control] = replace(expectations[control], expected=value)

@@ -7,7 +7,8 @@ import pytest
 
 from connect_infra import operations
 from connect_infra.transport import connect
-from tests.lab.operations import SCRIPTS, current, eventually, fresh_backup, script, sh
+from tests.lab.operations import SCRIPTS, current, fresh_backup, script
+from tests.lab.shell import eventually, sh
 
 long = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 

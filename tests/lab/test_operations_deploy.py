@@ -1,5 +1,6 @@
 """Deployments and rollbacks on a provisioned host while clients ask all the time."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -15,15 +16,15 @@ from tests.lab.operations import (
     SCRIPTS,
     STATE,
     current,
-    eventually,
     fresh_backup,
     leftovers,
+    locked,
     package,
     releases,
     script,
-    sh,
     source,
 )
+from tests.lab.shell import eventually, sh
 from tests.lab.steady import steady
 
 LOCK = f"{STATE}/lock"
@@ -116,6 +117,25 @@ def test_a_release_that_fails_is_never_switched_to(host, before, tmp_path, name)
     assert stream.failed() == []
     assert len(stream.versions()) == 1
     assert (current(host), releases(host)) == (before, had)
+
+
+@long
+def test_dependencies_are_installed_from_a_lock_file(host, before, tmp_path):
+    lock = locked()
+    rotten = json.loads(lock["package-lock.json"])
+    rotten["packages"]["node_modules/pg"]["integrity"] = f"sha512-{'A' * 86}=="
+    path = package(host, tmp_path, "rot", lock | {"package-lock.json": json.dumps(rotten).encode()})
+    code, said = script(host, "deploy.sh", path)
+    assert code == 1
+    assert "EINTEGRITY" in said, said
+    assert "npm ci failed" in said
+    assert current(host) == before
+
+    code, said = script(host, "deploy.sh", package(host, tmp_path, "locked", lock))
+    assert code == 0, said
+    assert version(host) == "locked"
+    sh(host, "test -e /opt/connect/current/node_modules/.package-lock.json")
+    assert script(host, "rollback.sh")[0] == 0
 
 
 @long

@@ -6,7 +6,8 @@ import pytest
 
 from connect_infra import operations
 from connect_infra.transport import connect
-from tests.lab.operations import SCRIPTS, STATE, eventually, fresh_backup, script, sh
+from tests.lab.operations import SCRIPTS, STATE, fresh_backup, script
+from tests.lab.shell import eventually, sh
 
 long = pytest.mark.long  # minutes on two cores; `make proofs` runs it
 

@@ -12,6 +12,7 @@ from provisioning import apply, diff, observe
 from provisioning.component import Context
 from provisioning.native import host as base
 from provisioning.native import sshd, ufw
+from tests.lab.shell import sh
 
 UNLISTED = 8000
 """A port that no rule names: the default policy decides."""
@@ -46,13 +47,6 @@ NETWORK = "fd00:c0:ffee::"
 """Addresses of the tests' own: the lab's network has none of IPv6, but it carries it."""
 
 
-def sh(host, script, limit=60):
-    """Run a script on the host as root; it must succeed."""
-    code, output = host.exec(f"set -e\n{script}", limit)
-    assert code == 0, output
-    return output.strip()
-
-
 def ports(action):
     """The ports that the documented rules allow or deny."""
     rule = re.compile(rf"{action} (\d+)/tcp")
@@ -72,7 +66,7 @@ def walled(lab):
     """A bare host behind the documented firewall, with listeners on every port that matters."""
     host = lab.up("walled")
     target = host.target()
-    expectations = load().on(target.sizing, target.memory, target.lab, target.domain)
+    expectations = target.expectations(load())
     ctx = Context(expectations, load_secrets(target), target)
     components = tuple(module.component(ctx) for module in (base, sshd, ufw))
     with connect(target) as connection:

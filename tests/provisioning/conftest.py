@@ -36,7 +36,7 @@ def components_on(target, secrets):
 
     def render(sizing, **changes):
         other = target.model_copy(update={"sizing": sizing, **changes})
-        expectations = load().on(other.sizing, other.memory, other.lab, other.domain)
+        expectations = other.expectations(load())
         return native.components(Context(expectations, secrets, other))
 
     return render

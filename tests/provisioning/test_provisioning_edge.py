@@ -17,7 +17,7 @@ from provisioning.native import nginx, pm2
 @pytest.fixture(scope="module")
 def context(target, secrets):
     """What components are rendered from, on a lab host."""
-    expectations = load().on(target.sizing, target.memory, target.lab, target.domain)
+    expectations = target.expectations(load())
     return Context(expectations, secrets, target)
 
 

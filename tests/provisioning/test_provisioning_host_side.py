@@ -10,8 +10,13 @@ import time
 
 import pytest
 
-from provisioning import host_side
 from provisioning.apply import Lease, is_dead, machine, process_start
+from provisioning.host_side import change
+from provisioning.host_side import home as places
+from provisioning.host_side.effect import telling
+from provisioning.host_side.looks import look_path
+from provisioning.host_side.main import main
+from provisioning.host_side.memory import notes
 
 ME = {"mode": 0o640, "owner": "root", "group": "root"}
 
@@ -19,9 +24,9 @@ ME = {"mode": 0o640, "owner": "root", "group": "root"}
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     for name in ("PENDING", "KEPT", "STAGED", "LOCK"):
-        monkeypatch.setattr(host_side, name, str(tmp_path / "home" / name.lower()))
-    monkeypatch.setattr(host_side, "HOME", str(tmp_path / "home"))
-    host_side.make_home()
+        monkeypatch.setattr(places, name, str(tmp_path / "home" / name.lower()))
+    monkeypatch.setattr(places, "HOME", str(tmp_path / "home"))
+    places.make_home()
     return tmp_path
 
 
@@ -45,39 +50,39 @@ def request(path, content=b"new\n", **changes):
 
 def test_a_file_is_written_with_its_mode_and_nothing_is_left_beside(home):
     path = home / "file"
-    assert host_side.main(request(path)) == {"done": True}
+    assert main(request(path)) == {"done": True}
     assert path.read_bytes() == b"new\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert [name for name in os.listdir(home) if name.startswith(".")] == []
-    assert os.listdir(host_side.PENDING) == []
+    assert os.listdir(places.PENDING) == []
 
 
 def test_a_file_that_its_checker_refuses_never_gets_into_place(home):
     path = home / "file"
     path.write_text("old\n")
     check = f'grep -q old "$STAGE{path}" || {{ echo "line 1: bad"; exit 1; }}'
-    answer = host_side.main(request(path, validate=check))
+    answer = main(request(path, validate=check))
     assert answer["failed"]["message"] == "line 1: bad"
     assert answer["failed"]["state"] == "what was there before is in use again"
     assert path.read_text() == "old\n"
-    assert host_side.notes() == {}
-    assert os.listdir(host_side.STAGED) == []
+    assert notes() == {}
+    assert os.listdir(places.STAGED) == []
 
 
 def test_a_service_that_does_not_work_gets_its_old_file_back(home):
     path = home / "file"
     path.write_text("old\n")
     os.chmod(path, 0o600)
-    answer = host_side.main(request(path, verify=f"grep -q old {path} || {{ echo down; exit 1; }}"))
+    answer = main(request(path, verify=f"grep -q old {path} || {{ echo down; exit 1; }}"))
     assert answer["failed"]["message"] == "down"
     assert path.read_text() == "old\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert host_side.notes() == {}
+    assert notes() == {}
 
 
 def test_a_file_that_was_not_there_is_gone_again_after_a_failure(home):
     path = home / "file"
-    assert "failed" in host_side.main(request(path, verify="exit 3"))
+    assert "failed" in main(request(path, verify="exit 3"))
     assert not path.exists()
 
 
@@ -94,43 +99,43 @@ def test_killed_anywhere_the_next_apply_finishes(home, monkeypatch, at):
     path = home / "file"
     path.write_text("old\n")
     with monkeypatch.context() as patch:
-        patch.setattr(host_side, at, killed)
+        patch.setattr(change, at, killed)
         with pytest.raises(Killed):
-            host_side.change(request(path))
-    assert host_side.notes() == {"x": {"paths": [str(path)], "action": ""}}
-    host_side.change(request(path))
+            change.change(request(path))
+    assert notes() == {"x": {"paths": [str(path)], "action": ""}}
+    change.change(request(path))
     assert path.read_text() == "new\n"
-    assert host_side.notes() == {}
+    assert notes() == {}
 
 
 def test_after_a_kill_the_file_to_go_back_to_is_the_one_that_was_in_use(home, monkeypatch):
     path = home / "file"
     path.write_text("in use\n")
     with monkeypatch.context() as patch:
-        patch.setattr(host_side, "take_effect", killed)
+        patch.setattr(change, "take_effect", killed)
         with pytest.raises(Killed):
-            host_side.change(request(path, b"half done\n"))
+            change.change(request(path, b"half done\n"))
     assert path.read_text() == "half done\n"
-    refused = host_side.main(request(path, b"third\n", verify="exit 1"))
+    refused = main(request(path, b"third\n", verify="exit 1"))
     assert "failed" in refused
     assert path.read_text() == "in use\n"
 
 
 def test_a_torn_note_still_says_that_something_was_under_way(home):
-    with open(os.path.join(host_side.PENDING, "x"), "w") as handle:
+    with open(os.path.join(places.PENDING, "x"), "w") as handle:
         handle.write('{"paths": [')
-    assert host_side.notes() == {"x": {"paths": [], "action": "restart"}}
+    assert notes() == {"x": {"paths": [], "action": "restart"}}
 
 
 def test_a_full_disk_is_named_with_what_is_left_on_it(home):
-    said = host_side.in_words(OSError(errno.ENOSPC, "", str(home / "none" / "file")))
+    said = places.in_words(OSError(errno.ENOSPC, "", str(home / "none" / "file")))
     assert re.fullmatch(rf"no space left for {home}/none/file \(\d+ kB .*\); .*", said)
 
 
 def test_a_directory_in_the_place_of_a_file_is_not_removed(home):
     path = home / "file"
     path.mkdir()
-    answer = host_side.main(request(path))
+    answer = main(request(path))
     assert "neither a file nor a link" in answer["failed"]["message"]
     assert path.is_dir()
 
@@ -138,7 +143,7 @@ def test_a_directory_in_the_place_of_a_file_is_not_removed(home):
 def test_a_command_that_changes_nothing_is_a_failure(home):
     ensure = {"kind": "ensure", "name": "role", "check": "exit 1", "do": "true", "secrets": {}}
     changes = {"resources": {"e": ensure}, "changed": ["e"], "paths": []}
-    answer = host_side.main(request(home / "file", **changes))
+    answer = main(request(home / "file", **changes))
     assert "the check still says" in answer["failed"]["message"]
 
 
@@ -151,35 +156,35 @@ def test_a_secret_is_taken_out_of_what_a_command_said(home):
         "secrets": {"WORD": "hunter2"},
     }
     changes = {"resources": {"e": ensure}, "changed": ["e"], "paths": []}
-    answer = host_side.main(request(home / "file", **changes))
+    answer = main(request(home / "file", **changes))
     assert answer["failed"]["message"] == "no login with «secret WORD»"
 
 
 def test_two_applies_at_once_are_told_of_each_other(home):
     first, second = Lease.new(), Lease.new()
-    assert host_side.main(request(home / "a", lease=first.encode())) == {"done": True}
-    busy = host_side.main(request(home / "b", lease=second.encode()))["busy"]
+    assert main(request(home / "a", lease=first.encode())) == {"done": True}
+    busy = main(request(home / "b", lease=second.encode()))["busy"]
     assert busy["holder"]["pid"] == os.getpid()
     assert not (home / "b").exists()
-    host_side.main({"do": "release", "lease": second.encode()})
-    assert "busy" in host_side.main(request(home / "b", lease=second.encode()))
-    host_side.main({"do": "release", "lease": first.encode()})
-    assert host_side.main(request(home / "b", lease=second.encode())) == {"done": True}
+    main({"do": "release", "lease": second.encode()})
+    assert "busy" in main(request(home / "b", lease=second.encode()))
+    main({"do": "release", "lease": first.encode()})
+    assert main(request(home / "b", lease=second.encode())) == {"done": True}
 
 
 def test_the_lease_of_a_dead_controller_is_void(home):
     first, second = Lease.new(), Lease.new()
-    host_side.main(request(home / "a", lease=first.encode()))
+    main(request(home / "a", lease=first.encode()))
     taken = second.encode(void=first.token)
-    assert host_side.main(request(home / "b", lease=taken)) == {"done": True}
+    assert main(request(home / "b", lease=taken)) == {"done": True}
 
 
 def test_a_lease_runs_out(home):
-    host_side.main(request(home / "a"))
+    main(request(home / "a"))
     lease = json.loads((home / "home" / "lock").read_text())
     lease["expires"] = time.time() - 1
     (home / "home" / "lock").write_text(json.dumps(lease))
-    assert host_side.main(request(home / "b")) == {"done": True}
+    assert main(request(home / "b")) == {"done": True}
 
 
 def test_who_is_dead():
@@ -194,11 +199,11 @@ def test_who_is_dead():
 
 def test_the_last_words_are_those_that_tell_why():
     text = "Starting server\nstarted\nFATAL: no memory\nFATAL: no memory\nHINT: buy some\nbye\n"
-    assert host_side.telling(text) == ["FATAL: no memory", "HINT: buy some"]
+    assert telling(text) == ["FATAL: no memory", "HINT: buy some"]
 
 
 def test_looking_at_what_is_not_there_is_an_answer(home):
-    look = host_side.look_path
+    look = look_path
     assert look({"path": str(home / "none")}) == {"type": "absent"}
     (home / "file").write_text("x")
     assert look({"path": str(home / "file" / "below")}) == {"type": "absent"}
@@ -207,5 +212,5 @@ def test_looking_at_what_is_not_there_is_an_answer(home):
 def test_the_text_of_a_secret_file_stays_on_the_host(home):
     path = home / "file"
     path.write_text("hunter2")
-    assert "text" not in host_side.look_path({"path": str(path), "secret": True})
-    assert host_side.look_path({"path": str(path), "secret": False})["text"] == "hunter2"
+    assert "text" not in look_path({"path": str(path), "secret": True})
+    assert look_path({"path": str(path), "secret": False})["text"] == "hunter2"

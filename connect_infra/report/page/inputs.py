@@ -1,4 +1,8 @@
-"""Reads result files of any kind; what a file is, its content says, not its name."""
+"""Reads result files of any kind; what a file is, its content says, not its name.
+
+Each kind has models here of what the page shows of it: whoever writes a file (chaos, loadtests)
+knows nothing of the page, and a file may be of another version. A test holds the two together.
+"""
 
 import json
 import textwrap

@@ -12,6 +12,9 @@ pytest_plugins = [
     "connect_infra.report.plugin.verdicts",
 ]
 
+IN_PROCESS = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
+"""Options for a run in a process that has imported this package before conftest.py names it."""
+
 SPECS = "specs"
 """The directory whose tests are specs, below pytest's root directory."""
 

@@ -38,9 +38,7 @@ class Verification:
         self.secrets: Secrets = load_secrets(self.target)
         today = datetime.now(UTC).date()
         self.waivers = load_waivers(self.target.waivers, self.document.controls, today)
-        self.expectations = self.document.on(
-            self.target.sizing, self.target.memory, self.target.lab, self.target.domain
-        )
+        self.expectations = self.target.expectations(self.document)
         self.intrusive = bool(config.getoption("--intrusive"))
         if self.intrusive and not self.target.guards.intrusive:
             raise GuardError(
