@@ -19,6 +19,9 @@ NAME = "pm2"
 HOME = "/home/connect/.pm2"
 FILE = "/opt/connect/shared/config/ecosystem.config.js"
 
+MISSING = "missing"
+"""What a socket reads as that is not there."""
+
 # The settings of document A (3.4), as PM2 keeps them, and what is needed to judge the processes.
 _KEPT = (
     "name script instances exec_mode node_args max_memory_restart pm_out_log_path pm_err_log_path "
@@ -67,7 +70,8 @@ COMMANDS: Mapping[str, str] = {
     "processes": f"python3 -c {shlex.quote(_PROGRAM)}",
     "version": 'sed -n \'s/.*"version": *"\\([^"]*\\)".*/\\1/p\' '
     "/usr/local/lib/node_modules/pm2/package.json | head -1",
-    "socket": "stat -L -c '%F %U %a' /run/connect.sock",
+    "socket": f"test ! -e /run/connect.sock && echo {MISSING} || "
+    "stat -L -c '%F %U %a' /run/connect.sock",
     "current": "readlink -e /opt/connect/current",
 }
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from connect_infra.facts.env import mask
-from connect_infra.facts.pm2 import shown
+from connect_infra.facts.pm2 import MISSING, shown
 
 RENAMED = {"out_file": "pm_out_log_path", "error_file": "pm_err_log_path"}
 SEEN_OTHERWISE = {"script", "instances"}
@@ -90,8 +90,8 @@ def test_every_process_goes_to_the_documented_place(control, facts, found):
 
 @pytest.mark.controls("pm2.env.SOCKET_PATH")
 def test_the_socket_is_the_applications(control, facts, found):
+    assert found(facts.pm2.socket) != MISSING, "there is no /run/connect.sock"
     kind, owner, mode = facts.pm2.socket.split()
-    found(facts.pm2.socket)
     assert (kind, owner) == ("socket", "connect")
     assert int(mode, 8) & 0o006 == 0, "everybody on the host may connect to it"
 
