@@ -98,7 +98,8 @@ def test_the_socket_is_the_applications(control, facts, found):
 
 @pytest.mark.controls("pm2.max_memory_restart")
 def test_no_process_is_near_its_limit(control, facts, found):
-    assert found(max(process.memory for process in facts.pm2.connect)) < control.value
+    most = found(max(process.memory for process in facts.pm2.connect))
+    assert most < control.value, "a process takes more than its share"
 
 
 @pytest.mark.controls("pm2.out_file", "pm2.error_file")
