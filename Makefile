@@ -7,6 +7,7 @@ TARGET ?= lab
 # native (document A) or containers (document S)
 TOPOLOGY ?= native
 LAB := $(if $(filter containers,$(TOPOLOGY)),lab-containers,lab)
+DRIFT := build/drift$(if $(filter containers,$(TOPOLOGY)),-containers).json
 
 .PHONY: help verify test proofs load drift lint setup system browser venv engine lab bench drills kills docs requirements clean
 
@@ -75,8 +76,8 @@ bench: lab ## the benchmark beside its peers; writes docs/benchmarks.md
 	$(PY) -m benchmarks
 
 drills: lab ## every drill on a provisioned lab host: half an hour
-	$(CONNECT_INFRA) apply --target lab --yes
-	$(CONNECT_INFRA) drill run all --target lab
+	$(CONNECT_INFRA) apply --target $(LAB) --yes
+	$(CONNECT_INFRA) drill run all --target $(LAB)
 
 kills: lab ## PostgreSQL killed a hundred times under load
 	$(CONNECT_INFRA) apply --target lab --yes
@@ -84,8 +85,8 @@ kills: lab ## PostgreSQL killed a hundred times under load
 
 drift: setup engine ## break every control on live lab hosts: each spec must notice
 	mkdir -p build
-	$(CONNECT_INFRA) drift --target lab --json build/drift.json
-	-$(CONNECT_INFRA) coverage --drift build/drift.json
+	$(CONNECT_INFRA) drift --target $(LAB) --json $(DRIFT)
+	-$(CONNECT_INFRA) coverage --drift $(DRIFT)
 
 docs: venv ## pages that are generated from the data
 	$(PY) -m connect_infra.document.errata_page

@@ -9,9 +9,8 @@ from typing import Self
 
 from chaos.host import Host
 from chaos.objectives import Seen
+from chaos.platforms import PLATFORMS
 from connect_infra.errors import ConnectInfraError
-
-ASK = "curl -fsS --max-time 3 'http://127.0.0.1:9093/api/v2/alerts?active=true'"
 
 PAUSE = 2.0
 """Seconds between looks."""
@@ -28,6 +27,7 @@ class AlertWatch:
         self.seen: dict[str, Seen] = {}
         self.looks = 0
         self._host = host
+        self._ask = PLATFORMS[host.target.topology].alerts
         self._told = told
         self._firing: set[str] = set()
         self._ended = threading.Event()
@@ -44,8 +44,9 @@ class AlertWatch:
         return frozenset(self._firing)
 
     def __enter__(self) -> Self:
-        """Begin."""
-        self._thread.start()
+        """Begin, where the host has an Alertmanager."""
+        if self._ask:
+            self._thread.start()
         return self
 
     def __exit__(
@@ -53,12 +54,13 @@ class AlertWatch:
     ) -> None:
         """End."""
         self._ended.set()
-        self._thread.join()
+        if self._ask:
+            self._thread.join()
 
     def _watch(self) -> None:
         while not self._ended.wait(PAUSE):
             try:
-                firing = parse(self._host.answer(ASK, timeout=10.0))
+                firing = parse(self._host.answer(self._ask, timeout=10.0))
             except (ConnectInfraError, ValueError, KeyError, TypeError):
                 continue  # a fault may be why; too few looks make the drill's verdict unknown
             now = time.monotonic()

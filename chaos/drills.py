@@ -10,14 +10,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chaos.faults import Fault, Parameters, make
 from chaos.objectives import MEASURES, SUBJECTS, Objective
-from connect_infra.document import first_problem
+from connect_infra.document import Topology, first_problem
 from connect_infra.errors import ConnectInfraError
 
-DATA = Path(__file__).parent / "data" / "drills.toml"
+DATA = Path(__file__).parent / "data"
+
+FILES: Mapping[Topology, Path] = {
+    "native": DATA / "drills.toml",
+    "containers": DATA / "containers.toml",
+}
+"""The drills of each topology."""
 
 NOT_IN_PRODUCTION = {
     "power_cut", "disk_full", "lost_data", "corrupt_pages", "bad_migration", "lost_application",
-    "deploy", "roll_back",
+    "deploy", "roll_back", "replica_lost", "blue_green_deploy", "instant_roll_back",
+    "full_roll_back",
 }  # fmt: skip
 """Kinds that move a service's data, where a crash of the host would lose what is new, or release
 something that is no release."""
@@ -68,7 +75,7 @@ class _Drill(_Data):
 
 
 class _File(_Data):
-    processes: dict[str, _Process]
+    processes: dict[str, _Process] = {}
     promise: dict[str, _Promise]
     drill: list[_Drill]
 
@@ -78,6 +85,7 @@ class Drill(_Data):
 
     name: str
     title: str
+    topology: Topology
     controls: tuple[str, ...]
     """The documented statements that it proves."""
     kinds: tuple[tuple[str, dict[str, str | int | float]], ...]
@@ -120,12 +128,17 @@ class Drill(_Data):
         )
 
 
+def load(topology: Topology = "native") -> tuple[Drill, ...]:
+    """All drills of a topology, in the data's order; DrillError when the data is wrong."""
+    return read(FILES[topology], topology)
+
+
 @cache
-def load(path: Path = DATA) -> tuple[Drill, ...]:
-    """All drills, in the data's order; DrillError when the data is wrong."""
+def read(path: Path, topology: Topology = "native") -> tuple[Drill, ...]:
+    """The drills of one file; DrillError when its data is wrong."""
     try:
         file = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        drills = tuple(_drill(file, one) for one in file.drill)
+        drills = tuple(_drill(file, one, topology) for one in file.drill)
         for drill in drills:
             drill.faults()
     except ValidationError as problem:
@@ -142,7 +155,8 @@ def load(path: Path = DATA) -> tuple[Drill, ...]:
 
 def find(name: str, drills: Sequence[Drill] | None = None) -> Drill:
     """The drill of that name; DrillError, which lists them all, when there is none."""
-    known = {drill.name: drill for drill in (load() if drills is None else drills)}
+    every = [drill for topology in FILES for drill in load(topology)]
+    known = {drill.name: drill for drill in (every if drills is None else drills)}
     if name not in known:
         raise DrillError(
             expected=f"one of {', '.join(known)}",
@@ -153,10 +167,11 @@ def find(name: str, drills: Sequence[Drill] | None = None) -> Drill:
     return known[name]
 
 
-def _drill(file: _File, data: _Drill) -> Drill:
+def _drill(file: _File, data: _Drill, topology: Topology) -> Drill:
     return Drill(
         name=data.name,
         title=data.title,
+        topology=topology,
         controls=tuple(data.controls),
         kinds=tuple(_kind(file.processes, one) for one in data.faults),
         hold=data.hold,

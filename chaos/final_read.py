@@ -6,20 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from chaos.checker import Findings, check
 from chaos.history import Operation, read_history
 from chaos.host import Host
+from chaos.platforms import PLATFORMS
 from chaos.workload import Workload
 from connect_infra.errors import ConnectInfraError
-
-SQL = """runuser -u postgres -- psql -XAt -v ON_ERROR_STOP=1 -d connect -c "$1" """
-
-QUEUE = "/etc/redis/redis-queue.conf"
-
-STREAMS = f"""
-REDISCLI_AUTH=$(sed -n 's/^requirepass //p' {QUEUE})
-export REDISCLI_AUTH
-for stream in connect:jobs connect:jobs:dead; do
-  redis-cli -p 6380 --json XRANGE "$stream" - +
-done
-"""
 
 
 def findings(host: Host, work: Workload) -> tuple[dict[str, Findings | None], str]:
@@ -39,7 +28,7 @@ def findings(host: Host, work: Workload) -> tuple[dict[str, Findings | None], st
 def elements(host: Host, first: int) -> list[int]:
     """The ledger's elements from `first` on; CommandFailed when they can't be read."""
     sql = f"SELECT element FROM ledger WHERE element >= {first} ORDER BY element"
-    return [int(line) for line in host.answer(SQL, sql).split()]
+    return [int(line) for line in host.answer(PLATFORMS[host.target.topology].sql, sql).split()]
 
 
 def job_ids(host: Host, since_ms: int) -> set[str]:
@@ -48,10 +37,10 @@ def job_ids(host: Host, since_ms: int) -> set[str]:
     Waiting jobs are read first: one that ends meanwhile has been recorded before it was removed.
     """
     found: set[str] = set()
-    for line in host.answer(STREAMS).splitlines():
+    for line in host.answer(PLATFORMS[host.target.topology].streams).splitlines():
         found |= {_id(entry) for entry in json.loads(line)}
     sql = f"SELECT id FROM job_runs WHERE split_part(id, '-', 1)::bigint >= {since_ms}"
-    found |= set(host.answer(SQL, sql).split())
+    found |= set(host.answer(PLATFORMS[host.target.topology].sql, sql).split())
     return {one for one in found if int(one.split("-")[0]) >= since_ms}
 
 

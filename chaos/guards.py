@@ -21,10 +21,10 @@ def require(target: Target, drill: Drill, typed_name: str) -> None:
             target, "guards.drills = true", "that the inventory does not allow drills",
             "allow it in the inventory, if the target may be broken",
         )  # fmt: skip
-    if target.topology != "native" or target.way != "ssh":
+    if target.topology != drill.topology or target.way != "ssh":
         raise _refused(
-            target, "a native target that is reached by ssh", f"{target.topology}, {target.way}",
-            "run it on such a target",
+            target, f"a target of topology {drill.topology} that is reached by ssh",
+            f"{target.topology}, {target.way}", "run it on such a target",
         )  # fmt: skip
     if target.production:
         _require_in_production(target, drill, typed_name)

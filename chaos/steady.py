@@ -1,39 +1,12 @@
-"""The steady state of a native host: what must hold before a fault and again after it."""
+"""The steady state of a host: what must hold before a fault and again after it."""
 
 import json
 import time
 
 from chaos.host import Host
+from chaos.platforms import PLATFORMS
 from connect_infra.errors import ConnectInfraError, ObservationError, TransportError
 from connect_infra.web import Site
-
-UNITS = (
-    "postgresql@15-main.service",
-    "pgbouncer.service",
-    "redis-cache.service",
-    "redis-queue.service",
-    "connect.service",
-    "nginx.service",
-    "fail2ban.service",
-    "prometheus.service",
-    "prometheus-alertmanager.service",
-    "prometheus-node-exporter.service",
-    "prometheus-postgres-exporter.service",
-    "prometheus-redis-exporter.service",
-    "prometheus-nginx-exporter.service",
-)
-"""Document A, 2.1: the platform's services."""
-
-LOOK = """
-echo "failed $(systemctl --failed --plain --no-legend | awk '{print $1}' | tr '\\n' ' ')"
-for unit; do systemctl is-active --quiet "$unit" || echo "down $unit"; done
-echo "free $(df --output=avail -B1 / | tail -1)"
-echo "archive $(runuser -u postgres -- psql -XAtc "SELECT coalesce(
-  last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver" 2>&1)"
-alerts=$(curl -fsS --max-time 3 'http://127.0.0.1:9093/api/v2/alerts?active=true') || alerts=failed
-echo "alerts $(printf '%s' "$alerts" | jq -r '[.[].labels.alertname] | join(" ")' 2>&1)"
-echo looked
-"""
 
 LEAST_FREE = 2 * 1024**3
 """Bytes that must be free on the host's disk for a drill to begin, or to go on."""
@@ -71,7 +44,8 @@ def look(host: Host, site: Site) -> tuple[list[str], str]:
 
 
 def _services(host: Host) -> list[str]:
-    lines = host.run(LOOK, *UNITS).stdout.splitlines()
+    platform = PLATFORMS[host.target.topology]
+    lines = host.run(platform.look, *platform.parts).stdout.splitlines()
     if not lines or lines[-1] != "looked":
         return ["the host's services could not be looked at"]
     troubles = []

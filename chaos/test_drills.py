@@ -26,10 +26,17 @@ def drilled(pytestconfig: pytest.Config) -> Target:
         pytest.exit(str(problem), returncode=2)
 
 
-@pytest.mark.parametrize(
-    "drill",
-    [pytest.param(one, marks=_marks(one), id=one.name) for one in drills.load()],
-)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The drills of the target's topology; native ones where there is no such target."""
+    option = metafunc.config.getoption
+    try:
+        topology = load_inventory(option("--inventory")).target(str(option("--target"))).topology
+    except ConnectInfraError:
+        topology = "native"
+    known = [pytest.param(one, marks=_marks(one), id=one.name) for one in drills.load(topology)]
+    metafunc.parametrize("drill", known)
+
+
 def test_drill(drill: Drill, drilled: Target, record_property: Any) -> None:
     """Its objectives are met and the host is as before."""
     guards.require(drilled, drill, typed_name="")

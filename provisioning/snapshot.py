@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from connect_infra.document import Topology
 from connect_infra.lab import Lab
 from provisioning import provision
 
@@ -22,11 +23,12 @@ def key() -> str:
     return digest.hexdigest()[:16]
 
 
-def provisioned(lab: Lab, progress: Callable[[str], None]) -> str:
+def provisioned(lab: Lab, progress: Callable[[str], None], topology: Topology = "native") -> str:
     """Return the kept image; where there is none, provision a bare host over SSH and keep it."""
-    kept = lab.find_snapshot(key())
+    name = f"{topology}-{key()}"
+    kept = lab.find_snapshot(name)
     if kept is not None:
         return kept
-    host = lab.up("seed")
+    host = lab.up(f"seed-{topology}", topology=topology)
     provision(host.target(), progress)
-    return lab.snapshot(host, key())
+    return lab.snapshot(host, name)

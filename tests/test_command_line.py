@@ -15,7 +15,8 @@ COMMANDS = (
     ["plan"], ["apply"], ["verify"], ["controls"], ["doctor"], ["report"],
     ["drift"], ["coverage"],
     ["load", "run"], ["load", "compare"], ["load", "list"],
-    ["deploy"], ["rollback"], ["backup"], ["restore"], ["health"], ["release", "build"],
+    ["deploy"], ["rollback"], ["confirm"], ["backup"], ["restore"], ["health"],
+    ["release", "build"],
     ["lab", "up"], ["lab", "down"], ["lab", "status"], ["lab", "reset"], ["lab", "shell"],
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from chaos.faults import images, network, procedures, processes, settings
+from chaos.faults import containers, images, network, procedures, processes, releases, settings
 from chaos.faults.base import BEFORE, PRELUDE, Fault
 
 Parameters = Mapping[str, str | int | float]
@@ -29,6 +29,15 @@ KINDS: Mapping[str, Callable[..., Fault]] = {
         procedures.corrupt_pages,
         procedures.bad_migration,
         procedures.lost_application,
+        containers.container_killed,
+        containers.container_frozen,
+        containers.container_stopped,
+        containers.container_cut_off,
+        containers.replica_lost,
+        containers.haproxy_reloaded,
+        releases.blue_green_deploy,
+        releases.instant_roll_back,
+        releases.full_roll_back,
     )
 }
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from connect_infra import operations
 from connect_infra.cli.common import InventoryFile, TargetName, refused
+from connect_infra.document import Topology
 from connect_infra.errors import ConnectInfraError, GuardError
 from connect_infra.operations import Check, Section
 from connect_infra.targets import Target, load_inventory
@@ -18,9 +19,14 @@ from connect_infra.transport import connect
 
 def native(target: Target) -> Target:
     """The target, if it is one that these operations are for; GuardError otherwise."""
-    if target.topology != "native":
+    return of_topology(target, "native")
+
+
+def of_topology(target: Target, *topologies: Topology) -> Target:
+    """The target, if an operation is for its topology; GuardError otherwise."""
+    if target.topology not in topologies:
         raise GuardError(
-            expected="a target with native services",
+            expected=f"a target of topology {' or '.join(topologies)}",
             found=f"topology = {target.topology}",
             where=f"target {target.name}",
             remedy="choose another target",

@@ -1,6 +1,7 @@
 """`connect-infra drift`: break every control on live lab hosts and see its own spec turn red."""
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from rich.markup import escape
 
 from connect_infra import document
 from connect_infra.cli.common import refuse_unwritable
+from connect_infra.document import Topology
 from connect_infra.drift import ways
 from connect_infra.drift.run import run
 from connect_infra.drift.verdicts import Report
@@ -19,9 +21,12 @@ from connect_infra.lab import Lab
 from connect_infra.targets.lab import NAME
 from provisioning.snapshot import provisioned
 
+TOPOLOGIES: Mapping[str, Topology] = {NAME: "native", "lab-containers": "containers"}
+"""The targets whose hosts are made to be broken."""
+
 
 def drift(
-    target: Annotated[str, typer.Option(help="Must be the lab.")] = NAME,
+    target: Annotated[str, typer.Option(help="lab, or lab-containers.")] = NAME,
     component: Annotated[str | None, typer.Option(help="One documented component only.")] = None,
     control: Annotated[str | None, typer.Option(help="One control only.")] = None,
     sample: Annotated[
@@ -38,42 +43,47 @@ def drift(
 
     Example: connect-infra drift --target lab --component redis-cache --json drift.json
     """
-    if target != NAME:
+    if target not in TOPOLOGIES:
         raise GuardError(
-            expected=f"the target {NAME}, whose hosts may be broken",
+            expected=f"the target {' or '.join(TOPOLOGIES)}, whose hosts may be broken",
             found=repr(target),
             where="drift",
             remedy=f"run: connect-infra drift --target {NAME}",
         )
+    topology = TOPOLOGIES[target]
     refuse_unwritable(json)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def progress(message: str) -> None:
         console.print(f"drift: {escape(message)}")
 
-    chosen = chosen_drifts(component, control)
+    chosen = chosen_drifts(component, control, topology)
     if sample is not None:
         seed = random.SystemRandom().randrange(10**6) if seed is None else seed
         chosen = chosen.sample(sample, seed)
         progress(f"a sample of {len(chosen.drifts)} drifts, seed {seed}")
     lab = Lab(progress)
-    snapshot = provisioned(lab, progress)
-    report = run(lab, snapshot, chosen, hosts=hosts, progress=progress, seed=seed)
+    snapshot = provisioned(lab, progress, topology)
+    report = run(
+        lab, snapshot, chosen, hosts=hosts, progress=progress, seed=seed, topology=topology
+    )
     if json is not None:
         json.write_text(report.to_json(), encoding="utf-8")
     show(report, Console(highlight=False, soft_wrap=True))
     raise typer.Exit(0 if report.ok else 1)
 
 
-def chosen_drifts(component: str | None, control: str | None) -> Drifts:
+def chosen_drifts(
+    component: str | None, control: str | None, topology: Topology = "native"
+) -> Drifts:
     """The drifts of one component or control, or all; DocumentError if there is none."""
-    known = document.load()
+    known = document.load(topology)
     names = set(known.controls)
     if component is not None:
         names &= {one.id for one in known.component(component)}
     if control is not None:
         names &= {control}
-    chosen = ways.load().of(names)
+    chosen = ways.load(topology).of(names)
     if not chosen.drifts and not chosen.impossible:
         raise DocumentError(
             expected="a control that the lab asserts",

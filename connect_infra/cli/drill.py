@@ -14,6 +14,7 @@ from chaos.drills import Drill
 from chaos.journal import Journal
 from chaos.objectives import EXIT_CODES, Verdict
 from chaos.run import run as run_drill
+from connect_infra.document import Topology
 from connect_infra.errors import ConnectInfraError
 from connect_infra.targets import Target, load_inventory
 from connect_infra.targets.lab import state_dir
@@ -30,12 +31,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
-def list_drills(as_json: AsJson = False) -> None:
-    """List the drills with what each is measured against.
+def list_drills(
+    topology: Annotated[
+        Topology, typer.Option(help="Drills of native hosts or of Docker hosts.")
+    ] = "native",
+    as_json: AsJson = False,
+) -> None:
+    """List the drills of a topology with what each is measured against.
 
     Example: connect-infra drill list --json
     """
-    known = drills.load()
+    known = drills.load(topology)
     if as_json:
         print(json.dumps({"drills": [_described(drill) for drill in known]}, indent=2))
         return
@@ -58,14 +64,14 @@ def run(
 ) -> None:
     """Run drills against a target that allows them: lab hosts do, servers by their inventory.
 
-    `all` is every drill but those tagged long. Exit code 0 when every objective is met, 1 when one
-    is missed, 2 when that can't be said, 3 when a host is not as it was before. Journals are kept
-    in the lab's directory, below drills/.
+    `all` is every drill of the target's topology but those tagged long. Exit code 0 when every
+    objective is met, 1 when one is missed, 2 when that can't be said, 3 when a host is not as it
+    was before. Journals are kept in the lab's directory, below drills/.
 
     Example: connect-infra drill run postgres-killed --target lab --json
     """
     chosen = load_inventory(inventory).target(target)
-    wanted = _wanted(name, tag)
+    wanted = _wanted(name, tag, chosen.topology)
     for drill in wanted:
         guards.require(chosen, drill, production)
     journals, verdicts = _run_all(chosen, wanted)
@@ -91,11 +97,13 @@ def _run_all(target: Target, wanted: Sequence[Drill]) -> tuple[list[Journal], se
     return journals, verdicts
 
 
-def _wanted(name: str, tag: str | None) -> Sequence[Drill]:
+def _wanted(name: str, tag: str | None, topology: Topology) -> Sequence[Drill]:
     if name != ALL:
         return [drills.find(name)]
     found = [
-        drill for drill in drills.load() if (tag in drill.tags if tag else "long" not in drill.tags)
+        drill
+        for drill in drills.load(topology)
+        if (tag in drill.tags if tag else "long" not in drill.tags)
     ]
     if not found:
         raise drills.DrillError(

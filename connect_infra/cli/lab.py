@@ -119,7 +119,7 @@ def reset(topology: Which = "native") -> None:
     lab = Lab(_progress)
     host = _first(lab, topology)
     host.remove()
-    again = lab.up(host.name, sizing=host.target().sizing, topology=topology)
+    again = lab.up(host.name, sizing=host.sizing, topology=topology)
     _progress(f"{again.target_name} is a bare host again")
 
 

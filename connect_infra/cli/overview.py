@@ -48,6 +48,11 @@ LINES = {
         "operations:rollback",
         "Go back to the release that was current before, without an interruption.",
     ),
+    "confirm": Line(
+        OPERATE,
+        "operations:confirm",
+        "Give the release that is served to both colours of a Docker host; app1 serves again.",
+    ),
     "backup": Line(
         OPERATE,
         "operations:backup",

@@ -8,16 +8,17 @@ from typing import Any
 from connect_infra import document
 from connect_infra.report.collection import PROJECT
 
-DRILLS = PROJECT / "chaos" / "data" / "drills.toml"
+DRILLS = PROJECT / "chaos" / "data"
 PROFILES = PROJECT / "loadtests" / "profiles"
 
 
 def drills_by_control() -> Mapping[str, list[str]]:
     """The names of the drills by the controls that they name."""
     found: dict[str, list[str]] = {}
-    for drill in _read(DRILLS).get("drill", []):
-        for control in drill.get("controls", []):
-            found.setdefault(control, []).append(str(drill["name"]))
+    for path in sorted(DRILLS.glob("*.toml")):
+        for drill in _read(path).get("drill", []):
+            for control in drill.get("controls", []):
+                found.setdefault(control, []).append(str(drill["name"]))
     return found
 
 

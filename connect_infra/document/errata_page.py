@@ -3,7 +3,7 @@
 Run `python -m connect_infra.document.errata_page` in the checkout after a change to the errata.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from connect_infra.document.controls import Document, Erratum
@@ -20,20 +20,21 @@ something can be added that makes the documented statement true, the statement s
 where nothing can, something else is expected (*changed*). Suspicions that proved wrong stand at
 the end.
 
-This page is generated from `connect_infra/document/data/errata.toml` by
-`python -m connect_infra.document.errata_page`.
+E01 to E99 are of document A, E101 and on of document S. This page is generated from the errata.toml
+files in `connect_infra/document/data` by `python -m connect_infra.document.errata_page`.
 """
 
 
-def page(document: Document) -> str:
+def page(documents: Sequence[Document]) -> str:
     """Return the page as Markdown."""
-    in_force = [each for each in document.errata.values() if each.kind != "refuted"]
-    refuted = [each for each in document.errata.values() if each.kind == "refuted"]
-    parts = [_INTRODUCTION, _table([*in_force, *refuted])]
-    parts += [_section(each, document) for each in in_force]
+    every = [(each, document) for document in documents for each in document.errata.values()]
+    in_force = [one for one in every if one[0].kind != "refuted"]
+    refuted = [one for one in every if one[0].kind == "refuted"]
+    parts = [_INTRODUCTION, _table([erratum for erratum, _ in (*in_force, *refuted)])]
+    parts += [_section(*one) for one in in_force]
     if refuted:
         parts.append("## Suspicions that proved wrong\n")
-        parts += [_section(each, document) for each in refuted]
+        parts += [_section(*one) for one in refuted]
     return "\n".join(parts)
 
 
@@ -60,7 +61,7 @@ Controls: {names}.
 
 def main() -> None:
     """Write the page."""
-    PAGE.write_text(page(load()), encoding="utf-8")
+    PAGE.write_text(page([load(), load("containers")]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from connect_infra.document import Expectation
+from connect_infra.document import Expectation, Topology
 from connect_infra.drift import steps
 from connect_infra.drift.batches import Batch, Unit
 from connect_infra.drift.verdicts import Record, Seen, judge
@@ -18,9 +18,10 @@ from connect_infra.transport import Connection, connect
 
 Progress = Callable[[str], None]
 
-PATIENCE = 60.0
+PATIENCE: Mapping[Topology, float] = {"native": 60.0, "containers": 150.0}
 """Seconds until all is green again when a batch was undone, else the host is thrown away: a target
-that was down is scraped every 15 s, and PM2 takes as long to start its processes."""
+that was down is scraped every 15 s, and PM2 takes as long to start its processes; containers are
+healthy half a minute after they were started, and a replica may have to be made anew."""
 
 PAUSE = 2.0
 
@@ -48,6 +49,7 @@ class DriftHost:
         specs: Specs,
         expectations: Mapping[str, Expectation],
         progress: Progress,
+        topology: Topology = "native",
     ) -> None:
         """Boot it from the snapshot, and wait until all specs are green there; LabError."""
         self.lab = lab
@@ -56,6 +58,7 @@ class DriftHost:
         self.specs = specs
         self.expectations = expectations
         self.progress = progress
+        self.topology = topology
         self.replaced = 0
         self._boot()
 
@@ -63,7 +66,7 @@ class DriftHost:
         left_over = self.lab.find(self.name)
         if left_over is not None:
             left_over.remove()
-        self._host: LabHost = self.lab.up(self.name, self.snapshot)
+        self._host: LabHost = self.lab.up(self.name, self.snapshot, topology=self.topology)
         try:
             self._come_in()
         except BaseException:
@@ -73,7 +76,9 @@ class DriftHost:
     def _come_in(self) -> None:
         self.target = self._host.target_name
         container = str(self._host.container.name)
-        inside = Target(name=self.target, way="docker", host=container, lab=True)
+        inside = Target(
+            name=self.target, topology=self.topology, way="docker", host=container, lab=True
+        )
         self._connection: Connection = connect(inside)
         red = self._still_red(self.specs.looking)
         if red:
@@ -160,7 +165,7 @@ class DriftHost:
 
     def _still_red(self, specs: Mapping[str, Sequence[str]]) -> list[Seen]:
         """What is red when patience ends; who is green is not asked again."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + PATIENCE[self.topology]
         while True:
             red = [one for one in look(self.target, specs) if one.red]
             if not red or time.monotonic() > end:

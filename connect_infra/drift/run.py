@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from connect_infra import document
-from connect_infra.document import Expectation
+from connect_infra.document import Expectation, Topology
 from connect_infra.drift.batches import Batch, batches
 from connect_infra.drift.host import DriftHost, Progress, Specs
 from connect_infra.drift.verdicts import Record, Report
@@ -26,6 +26,7 @@ def run(
     hosts: int,
     progress: Progress,
     seed: int | None = None,
+    topology: Topology = "native",
 ) -> Report:
     """Try out all drifts on `hosts` hosts that are booted from `snapshot`, and remove these.
 
@@ -33,10 +34,10 @@ def run(
     ended the work on a host.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    expectations = document.load().on("scaled", MEMORY_BYTES, lab=True)
+    expectations = document.load(topology).on("scaled", MEMORY_BYTES, lab=True)
     specs = lab_specs(expectations)
     work = batches(drifts.drifts)
-    crew = _Crew(lab, snapshot, specs, expectations, progress, work)
+    crew = _Crew(lab, snapshot, topology, specs, expectations, progress, work)
     crew.work(min(hosts, len(work)))
     records = [*crew.records]
     records += [
@@ -46,7 +47,7 @@ def run(
     order = {name: place for place, name in enumerate(expectations)}
     tried = {record.id for record in records if record.kind != "harmless"}
     return Report(
-        target="lab",
+        target="lab" if topology == "native" else f"lab-{topology}",
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - clock, 1),
         hosts=min(hosts, len(work)),
@@ -74,6 +75,7 @@ class _Crew:
 
     lab: Lab
     snapshot: str
+    topology: Topology
     specs: Specs
     expectations: Mapping[str, Expectation]
     progress: Progress
@@ -108,7 +110,13 @@ class _Crew:
     def _serve(self, name: str) -> None:
         try:
             host = DriftHost(
-                self.lab, self.snapshot, name, self.specs, self.expectations, self.progress
+                self.lab,
+                self.snapshot,
+                name,
+                self.specs,
+                self.expectations,
+                self.progress,
+                self.topology,
             )
             try:
                 self._all_batches(host)

@@ -10,11 +10,13 @@ from typing import Any, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connect_infra import document
-from connect_infra.document import first_problem
+from connect_infra.document import Topology, first_problem
 from connect_infra.errors import DocumentError
 from connect_infra.targets.inventory import parse_toml
 
 DATA = Path(__file__).parent / "data"
+
+FOLDERS: Mapping[Topology, Path] = {"native": DATA, "containers": DATA / "containers"}
 
 Kind = Literal["running", "file", "both", "around", "harmless"]
 """What is wrong: only what runs, only what the next start will bring, both, or what lies around
@@ -133,18 +135,18 @@ class Drifts:
         return Drifts(tuple(everything[place] for place in sorted(drawn)), {}, self.spared)
 
 
-@lru_cache(maxsize=1)
-def load() -> Drifts:
-    """Return all drifts in the order of the files. Raises DocumentError."""
-    return read(DATA)
+@lru_cache(maxsize=len(FOLDERS))
+def load(topology: Topology = "native") -> Drifts:
+    """Return all drifts of a topology in the order of the files. Raises DocumentError."""
+    return read(FOLDERS[topology], topology)
 
 
-def read(directory: Path) -> Drifts:
+def read(directory: Path, topology: Topology = "native") -> Drifts:
     """Read the data in `directory`: one file a component, and nothing unknown. DocumentError."""
     files = {path: _file(path) for path in sorted(directory.glob("*.toml"))}
     impossible = {one.control: one.reason for file in files.values() for one in file.impossible}
-    drifts = tuple(drift for path, file in files.items() for drift in _drifts(path, file))
-    known = document.load().controls
+    drifts = tuple(drift for path, file in files.items() for drift in _drifts(path, file, topology))
+    known = document.load(topology).controls
     for path, file in files.items():
         for one in file.impossible:
             if one.control not in known:
@@ -166,8 +168,8 @@ def _file(path: Path) -> _File:
         _refuse(path, field or "the whole file", expected, found)
 
 
-def _drifts(path: Path, file: _File) -> Iterator[Drift]:
-    known = document.load().controls
+def _drifts(path: Path, file: _File, topology: Topology) -> Iterator[Drift]:
+    known = document.load(topology).controls
     seen: set[tuple[str, str]] = set()
     for way in file.way:
         for name, change in _changes(path, file, way).items():

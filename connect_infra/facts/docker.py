@@ -1,5 +1,6 @@
 """The Docker engine of a host: its versions, containers and images, and what the files say."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,6 +163,9 @@ class Image(_Part):
     settings: Mapping[str, Any] = Field(alias="Config")
 
 
+_STATED = re.compile(r"(\w+) ([0-7]{1,4}) ([0-9]{1,18})\n([0-9]{1,18})\n")
+"""What `stat` and `date` say of the secrets' file: owner, mode, when it changed, the time now."""
+
 _CONTAINERS = TypeAdapter(tuple[Container, ...])
 _IMAGES = TypeAdapter(tuple[Image, ...])
 _VERSION = TypeAdapter(dict[str, Any])
@@ -239,9 +243,18 @@ class DockerFacts:
     @cached_property
     def secrets_file(self) -> SecretsFile:
         """The file of the secrets, without what is in it."""
-        stated, now, *ignored = self.outputs["secrets"].text(SECRETS).splitlines()
-        owner, mode, changed = stated.split()
-        return SecretsFile(owner, int(mode, 8), int(now) - int(changed), frozenset(ignored))
+        text = self.outputs["secrets"].text(SECRETS)
+        stated = _STATED.match(text)
+        if stated is None:
+            raise ObservationError(
+                expected="owner, mode and times",
+                found=repr(text[:80]),
+                where=SECRETS,
+                remedy=f"see what it shows on the host: stat {SECRETS}",
+            )
+        owner, mode, changed, now = stated.groups()
+        ignored = frozenset(text[stated.end() :].splitlines())
+        return SecretsFile(owner, int(mode, 8), int(now) - int(changed), ignored)
 
 
 def parse(outputs: Mapping[str, Output]) -> DockerFacts:

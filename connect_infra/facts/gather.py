@@ -11,6 +11,7 @@ from connect_infra.facts import (
     colours,
     connect_service,
     cron,
+    dashboards,
     docker,
     env,
     fail2ban,
@@ -56,8 +57,17 @@ NATIVE: tuple[FactModule, ...] = (
 )
 """Every subsystem of a native host that is looked at."""
 
-CONTAINERS: tuple[FactModule, ...] = (host, sshd, ufw, docker, haproxy, patroni, colours)
-"""Every subsystem of a Docker host that is looked at."""
+CONTAINERS: tuple[FactModule, ...] = (
+    haproxy,
+    host,
+    sshd,
+    ufw,
+    docker,
+    patroni,
+    colours,
+    dashboards,
+)
+"""Every subsystem of a Docker host that is looked at; the one that watches for seconds is first."""
 
 MODULES: Mapping[Topology, tuple[FactModule, ...]] = {"native": NATIVE, "containers": CONTAINERS}
 
@@ -210,3 +220,8 @@ class Facts:
     def colours(self) -> colours.ColoursFacts:
         """Both colours of the application on a Docker host, and their Redis."""
         return colours.parse(self.outputs(colours.NAME))
+
+    @cached_property
+    def dashboards(self) -> dashboards.DashboardFacts:
+        """The dashboards of a Docker host, and what their queries return."""
+        return dashboards.parse(self.outputs(dashboards.NAME))

@@ -55,18 +55,22 @@ print(json.dumps({name: times for name, times in seen.values()}))
 """
 """Notes when the front door opens connections to each colour: that is what its checks do."""
 
-COMMANDS: Mapping[str, str] = {
-    label: f"echo '{command}' | socat -t 5 - {SOCKET}"
-    for label, command in {
-        "info": "show info",
-        "stat": "show stat",
-        "state": "show servers state connect",
-    }.items()
-} | {
-    "file": f"cat {FILE}",
-    "changed": f"stat -c %Y {FILE} && date +%s",
-    "checks": f"python3 - <<'PYTHON'\n{_WATCH % WATCHED}PYTHON",
-}
+COMMANDS: Mapping[str, str] = (
+    {"checks": f"python3 - <<'PYTHON'\n{_WATCH % WATCHED}PYTHON"}
+    | {
+        label: f"echo '{command}' | socat -t 5 - {SOCKET}"
+        for label, command in {
+            "info": "show info",
+            "stat": "show stat",
+            "state": "show servers state connect",
+        }.items()
+    }
+    | {
+        "file": f"cat {FILE}",
+        "changed": f"stat -c %Y {FILE} && date +%s",
+    }
+)
+"""What takes longest comes first: all else is asked meanwhile."""
 
 
 _TIMES = TypeAdapter(dict[str, tuple[float, ...]])
@@ -147,7 +151,7 @@ def _servers(outputs: Mapping[str, Output]) -> Mapping[str, Server]:
     for row in csv.DictReader(text.splitlines()):
         if row.get("pxname") != "connect" or row.get("svname") in ("BACKEND", "FRONTEND"):
             continue
-        name = str(row["svname"])
+        name = str(row.get("svname"))
         if name not in drained:
             raise _junk("the state of each server", name)
         found[name] = Server(

@@ -76,6 +76,16 @@ def _tags(images: Iterable[Image]) -> list[str]:
     return [tag for one in images for tag in one.tags]
 
 
+def _volume_of_snapshot(tag: str) -> str:
+    """Where a Docker host's snapshot keeps what its engine had."""
+    return tag.rpartition("/")[2].replace(":", "-")
+
+
+def _engine_volume(container: Container) -> str:
+    (mount,) = [one for one in container.attrs["Mounts"] if one["Destination"] == ENGINE_DATA]
+    return str(mount["Name"])
+
+
 class LabHost:
     """One running lab host."""
 
@@ -287,7 +297,10 @@ class Lab:
                 host = None
             if host is None:
                 self.progress(f"booting host {name}")
-                host = self._boot(name, base, sizing, topology)
+                host = self._make(name, base, sizing, topology)
+                if snapshot is not None and topology == "containers":
+                    self._copy(_volume_of_snapshot(snapshot), _engine_volume(host.container))
+                host.container.start()
             host.require(sizing)
             host.booted()
             if topology == "containers":
@@ -322,7 +335,8 @@ class Lab:
     def snapshot(self, host: LabHost, key: str) -> str:
         """Shut a host down and keep it as an image for later starts; return the image's tag.
 
-        Hosts that boot from it have SSH keys and a machine id of their own.
+        Hosts that boot from it have SSH keys and a machine id of their own. Of a Docker host, what
+        its engine has (images, containers, volumes) is kept in a volume beside the image.
         """
         host.exec(
             "rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id; truncate -s0 /etc/machine-id"
@@ -330,6 +344,8 @@ class Lab:
         host.stop()
         tag = self._snapshot_tag(key)
         repository, version = tag.split(":")
+        if host.topology == "containers":
+            self._keep_engine(host, _volume_of_snapshot(tag))
         host.container.commit(
             repository=repository, tag=version, changes=[f"LABEL {LABEL}={self.id}"]
         )
@@ -368,6 +384,30 @@ class Lab:
         found.sort(key=lambda one: str(one.attrs["Created"]), reverse=True)
         for tag in _tags(found[kept:]):
             self.client.images.remove(tag)
+        stay = {_volume_of_snapshot(tag) for tag in _tags(found[:kept])}
+        for volume in self.client.volumes.list(filters={"label": f"{LABEL}={self.id}"}):
+            if volume.name not in stay:
+                volume.remove()
+
+    def _keep_engine(self, host: LabHost, kept: str) -> None:
+        """Copy what a stopped Docker host's engine has; a copy that was cut off is made anew."""
+        with suppress(docker.errors.NotFound):
+            self.client.volumes.get(kept).remove()
+        self.client.volumes.create(kept, labels={LABEL: self.id})
+        self._copy(_engine_volume(host.container), kept)
+
+    def _copy(self, source: str, destination: str) -> None:
+        """Copy one volume into another, with everything that overlay file systems need."""
+        self.client.containers.run(
+            image.tag(),
+            ["cp", "-a", "/from/.", "/to/"],
+            volumes={source: {"bind": "/from", "mode": "ro"}, destination: {"bind": "/to"}},
+            cap_add=["ALL"],
+            cap_drop=["SYS_RESOURCE"],
+            security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+            network_disabled=True,
+            remove=True,
+        )
 
     def _drop_base_images(self) -> None:
         hosts = self.client.containers.list(all=True, filters={"label": LABEL})
@@ -406,7 +446,8 @@ class Lab:
         saved = self.client.images.get(image.tag()).save(named=True)
         host.container.put_archive(image.ON_HOST, saved)
 
-    def _boot(self, name: str, base: str, sizing: Sizing, topology: Topology) -> LabHost:
+    def _make(self, name: str, base: str, sizing: Sizing, topology: Topology) -> LabHost:
+        """A host that has not been started yet."""
         api = self.client.api
         cgroups = engine.cgroup_options(self.client)
         host_config = api.create_host_config(
@@ -439,6 +480,4 @@ class Lab:
             host_config=host_config,
             networking_config={"EndpointsConfig": {self.network_name: aliases}},
         )
-        container = self.client.containers.get(made["Id"])
-        container.start()
-        return LabHost(self, container)
+        return LabHost(self, self.client.containers.get(made["Id"]))

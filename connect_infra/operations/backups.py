@@ -1,21 +1,32 @@
 """Backups and restores by the host's own scripts, and copies of the backups off the host."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from connect_infra.document import Topology
 from connect_infra.errors import OperationError
 from connect_infra.operations.remote import Progress, brought, fetched, must
 from connect_infra.transport import Connection
 
-HOME = "/opt/connect/backup"
 
-PACK = """
+@dataclass(frozen=True)
+class Place:
+    """Where a host keeps its backups, and how they leave (home) and come (file, home)."""
+
+    home: str
+    pack: str
+    unpack: str
+
+
+_PACK_NATIVE = """
 cd "$1"
 newest=$(find system -name 'connect_system_*.tar.gz' | sort | tail -n 1)
 exec tar --create --file - pgbackrest $newest
 """
 
-UNPACK = """
+_UNPACK_NATIVE = """
 set -eu
 systemctl stop nginx connect pgbouncer postgresql@15-main
 tar --extract --file "$1" --directory "$2" --one-top-level=.arriving
@@ -28,6 +39,35 @@ rm -r "$2/.arriving"
 """
 """The server is stopped first: it would archive its own WAL into what was brought. The repository
 that was there is kept beside the new one: it may be the only one."""
+
+_PACK_DOCKER = """
+cd "$1"
+exec tar --create --file - pgbackrest postgres redis uploads
+"""
+
+_UNPACK_DOCKER = """
+set -eu
+docker stop connect_app1 connect_app2 patroni1 patroni2 >/dev/null
+arriving=$2.arriving
+rm -rf "$arriving"
+mkdir -m 700 "$arriving"
+tar --extract --file "$1" --directory "$arriving"
+for part in pgbackrest postgres redis uploads; do
+  test -d "$arriving/$part"
+done
+replaced="$2/replaced-$(date +%s)"
+mkdir -m 700 "$replaced"
+cp -a "$2/pgbackrest/." "$replaced/"
+find "$2/pgbackrest" -mindepth 1 -delete
+cp -a "$arriving/." "$2/"
+rm -r "$arriving"
+"""
+"""The archive's directory stays the same one: the nodes' containers have it mounted."""
+
+PLACES: Mapping[Topology, Place] = {
+    "native": Place("/opt/connect/backup", _PACK_NATIVE, _UNPACK_NATIVE),
+    "containers": Place("/backups", _PACK_DOCKER, _UNPACK_DOCKER),
+}
 
 LIMIT = 3600.0
 """Seconds for unpacking a copy on the host."""
@@ -64,7 +104,9 @@ def restore_system(connection: Connection, progress: Progress) -> None:
     must(connection, "restore-system.sh", progress=progress)
 
 
-def copy_off(connection: Connection, file: Path, progress: Progress) -> None:
+def copy_off(
+    connection: Connection, file: Path, progress: Progress, topology: Topology = "native"
+) -> None:
     """Copy the database's repository and the newest system backup into a file here, mode 600.
 
     It holds everything, secrets included. OperationError when it did not arrive whole; an older
@@ -73,7 +115,8 @@ def copy_off(connection: Connection, file: Path, progress: Progress) -> None:
     beside = file.with_name(f"{file.name}.part")
     try:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-            size = fetched(connection, ["/bin/sh", "-c", PACK, "sh", HOME], out.write)
+            place = PLACES[topology]
+            size = fetched(connection, ["/bin/sh", "-c", place.pack, "sh", place.home], out.write)
         beside.replace(file)
     except OSError as problem:
         raise OperationError(
@@ -87,10 +130,13 @@ def copy_off(connection: Connection, file: Path, progress: Progress) -> None:
     progress(f"copied: {size / 2**20:.1f} MiB to {file}")
 
 
-def copy_back(connection: Connection, file: Path, progress: Progress) -> None:
+def copy_back(
+    connection: Connection, file: Path, progress: Progress, topology: Topology = "native"
+) -> None:
     """Bring what `copy_off` wrote onto a host, in the place of its own backups; it is down then."""
     with brought(connection, file, progress) as path:
-        done = connection.run(UNPACK, path, HOME, sudo=True, timeout=LIMIT)
+        place = PLACES[topology]
+        done = connection.run(place.unpack, path, place.home, sudo=True, timeout=LIMIT)
     if done.code != 0:
         raise OperationError(
             expected=f"{file} to be a copy of a host's backups",

@@ -2,10 +2,12 @@
 
 from provisioning.component import Component, Context, ordered
 from provisioning.containers import (
+    backups,
     engine,
     firewall,
     images,
     layout,
+    monitoring,
     scripts,
     sshd,
     stack,
@@ -24,6 +26,9 @@ def components(ctx: Context) -> tuple[Component, ...]:
             ufw.component(ctx),
             firewall.component(),
             images.component(ctx),
+            monitoring.component(),
             stack.component(ctx),
+            backups.component(),
+            monitoring.seen(),
         )
     )

@@ -28,6 +28,8 @@ class Image:
     name: str
     packages: tuple[str, ...]
     lines: tuple[str, ...]
+    before: tuple[str, ...] = ()
+    """What its Dockerfile says before the packages are installed."""
 
     def dockerfile(self) -> bytes:
         """Its Dockerfile, the same on every host."""
@@ -48,13 +50,21 @@ HAPROXY = Image(
 )
 """The front door, and the door to the database, which has a client for the documented commands."""
 
+POSTGRES_UID = 970
+"""User postgres of the nodes' image, by number: it owns the archive on the host."""
+
 PATRONI = Image(
     "patroni",
-    ("patroni", "postgresql-15", "postgresql-contrib"),
+    ("patroni", "postgresql-15", "postgresql-contrib", "pgbackrest"),
     (
         "RUN install -d -o postgres -g postgres -m 700 /var/lib/postgresql/patroni",
         "USER postgres",
         'CMD ["patroni", "/etc/patroni/patroni.yml"]',
+    ),
+    (
+        f"RUN groupadd --system --gid {POSTGRES_UID} postgres && useradd --system "
+        f"--uid {POSTGRES_UID} --gid postgres --home-dir /var/lib/postgresql "
+        "--shell /bin/bash postgres",
     ),
 )
 
@@ -83,7 +93,23 @@ REDIS = Image(
 )
 """The password comes from the environment: neither an argument nor a file of the host holds it."""
 
-SERVICES = (NODE, HAPROXY, PATRONI, ETCD, REDIS)
+PROMETHEUS = Image(
+    "prometheus",
+    (
+        "prometheus",
+        "prometheus-node-exporter",
+        "prometheus-postgres-exporter",
+        "prometheus-redis-exporter",
+    ),
+    (
+        "RUN install -d -o prometheus -g prometheus /var/lib/prometheus/metrics2",
+        "USER prometheus",
+        "WORKDIR /var/lib/prometheus",
+    ),
+)
+"""Prometheus and the exporters; the compose file says which of them a container runs."""
+
+SERVICES = (NODE, HAPROXY, PATRONI, ETCD, REDIS, PROMETHEUS)
 
 
 def base_of(ctx: Context) -> str:

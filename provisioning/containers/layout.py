@@ -11,11 +11,19 @@ IMAGES = f"{ROOT}/images"
 UPLOADS = f"{ROOT}/uploads"
 STATE = f"{ROOT}/state/haproxy"
 BACKUPS = "/backups"
+ARCHIVE = f"{BACKUPS}/pgbackrest"
 
 USER = "connect"
 """User of the uploads on the host and of the application in its containers: the first uid, 1000."""
 
-OPEN = (ROOT, CONFIG, f"{CONFIG}/haproxy", f"{CONFIG}/postgres", f"{CONFIG}/patroni")
+OPEN = (
+    ROOT,
+    CONFIG,
+    f"{CONFIG}/haproxy",
+    f"{CONFIG}/postgres",
+    f"{CONFIG}/patroni",
+    f"{CONFIG}/pgbackrest",
+)
 """Directories of root that containers' own users read; none of their files holds a secret."""
 
 CLOSED = (BUILD, IMAGES, BACKUPS, CERTIFICATES)

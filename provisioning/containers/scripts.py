@@ -8,6 +8,9 @@ from provisioning.containers.layout import CERTIFICATES, ROOT
 from provisioning.native.scripts import SOURCES as NATIVE
 from provisioning.scripts import LIMITS, component_of
 
+STANZA = "connect"
+"""What pgBackRest calls the cluster."""
+
 SOURCES = Path(__file__).parent / "scripts"
 
 
@@ -23,5 +26,6 @@ def settings(ctx: Context) -> dict[str, object]:
         "DOMAIN": ctx.target.domain,
         "CERTIFICATE": f"{CERTIFICATES}/connect.pem",
         "NODE_IMAGE": images.NODE.tag(images.base_of(ctx)),
+        "STANZA": STANZA,
         "DISK_LIMIT": LIMITS["DISK_LIMIT"],
     }

@@ -1,6 +1,7 @@
 """The containers: the compose file, what its services read, and that all of them run so."""
 
 import hashlib
+from collections.abc import Iterable
 from decimal import Decimal
 
 from connect_infra.document.values import GIB, MIB
@@ -8,9 +9,17 @@ from connect_infra.lab import authority
 from connect_infra.lab.release import SOURCE
 from connect_infra.targets.lab import state_dir
 from provisioning.component import Component, Context
-from provisioning.containers import images
+from provisioning.containers import images, monitoring
 from provisioning.containers.firewall import BRIDGE
-from provisioning.containers.layout import CERTIFICATES, CONFIG, ROOT, STATE, UPLOADS
+from provisioning.containers.layout import (
+    ARCHIVE,
+    CERTIFICATES,
+    CONFIG,
+    ROOT,
+    STATE,
+    UPLOADS,
+)
+from provisioning.containers.scripts import STANZA
 from provisioning.native.postgresql import SCRAM_CHECK, SCRAM_MAKE
 from provisioning.render import render
 from provisioning.resources import Ensure, File, Resource, Symlink
@@ -18,10 +27,20 @@ from provisioning.resources import Ensure, File, Resource, Symlink
 SUBNET = "10.89.0.0/24"
 """The containers' network: a range of its own, which pg_hba.conf names."""
 
+SECRETS = f"{ROOT}/.env.production.local"
+
 DOCUMENTED_MEMORY = 125 * GIB
 
-SHARES = {"app": 6, "patroni": 20, "redis": 10, "etcd": 4, "haproxy": 3}
-"""Percent of the host's memory that one container of the service may take, 69 in all."""
+SHARES = {
+    "app": 6,
+    "patroni": 20,
+    "redis": 10,
+    "etcd": 4,
+    "haproxy": 3,
+    "prometheus": 4,
+    "exporter": 1,
+}
+"""Percent of the host's memory that one container of the service may take, 79 in all."""
 
 COMPOSE = """
 cd {root}
@@ -48,7 +67,12 @@ echo "not healthy after {seconds} s:$missing"; exit 1
 BELOW = ("etcd", "patroni1", "patroni2", "connect_postgres", "connect_redis")
 """The containers that the application needs, by name."""
 
-ALL = (*BELOW, "connect_app1", "connect_app2", "haproxy")
+MONITORING = ("prometheus", "postgres_exporter", "redis_exporter", "node_exporter")
+
+ALL = (*BELOW, "connect_app1", "connect_app2", "haproxy", *MONITORING)
+
+ASK = "python3, -c, 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=4)'"
+"""How a container without curl asks itself, as the compose file has it."""
 
 AS_WRITTEN = """
 compose config --hash='*' > /dev/null
@@ -83,6 +107,12 @@ STORED="$stored" python3 -c "$SCRAM_CHECK"
 """
 )
 
+IN_PLACE = """
+printf '%s' "$WANTED" | sha256sum --check --status ||
+  { echo "its files are not as wanted"; exit 1; }
+"""
+"""A check that is to be made again when a file changes must not hold before it has."""
+
 ROLE_DO = ADMIN + 'python3 -c "$SCRAM_MAKE" | admin'
 
 DATABASE_CHECK = (
@@ -113,6 +143,25 @@ for step in migrate seed; do
 done
 """
 
+STANZA_CHECK = f"""
+code=$(docker exec patroni1 pgbackrest --stanza={STANZA} --log-level-console=error \\
+  info --output=json | jq '.[0].status.code')
+case "$code" in 0 | 2) ;; *) echo "pgBackRest's status is ${{code:-unknown}}"; exit 1 ;; esac
+"""
+"""0 is ok, 2 is `no valid backups`: the stanza is there."""
+
+STANZA_DO = f"bash -euc '. {ROOT}/scripts/lib/database.sh; backrest \"$(leader)\" stanza-create'"
+
+VALIDATE = """
+[ -e "$STAGE{certificates}" ] || cp -a {certificates} "$STAGE{config}/haproxy/"
+for door in haproxy postgres; do
+  docker run --rm --network none --user 0 --volume "$STAGE{config}/$door:/etc/haproxy:ro" {image} \\
+    haproxy -c -q -f /etc/haproxy/haproxy.cfg
+done
+"""
+"""HAProxy itself reads both of its files before one is put in place; without a network, or it would
+ask for its servers' names, in vain and for minutes."""
+
 RELOADED = f"""
 [ -S /run/haproxy/admin.sock ] || {{ echo "haproxy does not run"; exit 1; }}
 up=$(echo 'show info' | socat -t 5 - /run/haproxy/admin.sock | sed -n 's/^Uptime_sec: //p')
@@ -124,15 +173,18 @@ RELOAD = f"""
 echo 'show servers state' | socat -t 5 - /run/haproxy/admin.sock > {STATE}/servers.new
 mv {STATE}/servers.new {STATE}/servers
 sleep 1
-docker kill --signal HUP haproxy >/dev/null
+docker exec haproxy kill -HUP 1
 for second in $(seq 10); do ( {RELOADED} ) && exit 0; sleep 1; done
 """
-"""The colours' states are kept over the reload, and no connection is cut."""
+"""The colours' states are kept over the reload, and no connection is cut. Not by `docker kill`: to
+Docker that is somebody who stops the container, whatever the signal, and should it crash one day it
+is not started again."""
 
 
 def component(ctx: Context) -> Component:
     """Configuration, secrets, database, migrations, and every container."""
-    compose = COMPOSE.format(root=ROOT, file=ctx.expected("containers.compose_file"))
+    file = ctx.expected("containers.compose_file")
+    compose = COMPOSE.format(root=ROOT, file=file)
     secrets = ctx.secrets
     admin = {
         "POSTGRES_ADMIN_PASSWORD": secrets["POSTGRES_ADMIN_PASSWORD"],
@@ -144,13 +196,20 @@ def component(ctx: Context) -> Component:
     below = WAIT.format(seconds=120, names=" ".join(BELOW))
     everything = WAIT.format(seconds=120, names=" ".join(ALL))
     as_written = compose + AS_WRITTEN.format()
+    files = _files(ctx)
     resources: list[Resource] = [
-        *_files(ctx),
+        *files,
+        Ensure(
+            "the nodes have an archive",
+            f"""[ "$(stat -c '%u %a' {ARCHIVE})" = '{images.POSTGRES_UID} 700' ]""",
+            f"install -d -m 700 -o {images.POSTGRES_UID} -g {images.POSTGRES_UID} {ARCHIVE}",
+        ),
         Ensure(
             "database and Redis run",
             below.replace("seq 120", "seq 1"),
             f"{compose} compose up -d etcd patroni1 patroni2 postgres redis\n{below}",
         ),
+        Ensure(f"stanza {STANZA}", STANZA_CHECK, STANZA_DO),
         Ensure("role connect", ROLE_CHECK, ROLE_DO, admin),
         Ensure("database connect", DATABASE_CHECK, DATABASE_DO, admin),
     ]
@@ -160,19 +219,48 @@ def component(ctx: Context) -> Component:
     resources += [
         Ensure(
             "every container runs as the compose file says",
-            as_written,
+            IN_PLACE + as_written,
             f"{compose} compose up -d --remove-orphans\n{everything}",
+            _digests(files, file, SECRETS),
         ),
-        Ensure("haproxy runs with its files", RELOADED, RELOAD),
+        Ensure(
+            "haproxy runs with its files",
+            IN_PLACE + RELOADED,
+            RELOAD,
+            _digests(files, f"{CONFIG}/haproxy/haproxy.cfg", f"{CERTIFICATES}/connect.pem"),
+        ),
     ]
-    return Component("stack", tuple(resources), after=("images", "docker-firewall"))
+    base = images.base_of(ctx)
+    return Component(
+        "stack",
+        tuple(resources),
+        validate=VALIDATE.format(
+            certificates=CERTIFICATES, config=CONFIG, image=images.HAPROXY.tag(base)
+        ),
+        after=("images", "docker-firewall", "monitoring"),
+    )
+
+
+def _digests(files: Iterable[Resource], *paths: str) -> dict[str, str]:
+    """What IN_PLACE checks; as a secret, for a digest of secrets is nobody's business either."""
+    wanted = [
+        f"{hashlib.sha256(file.content).hexdigest()}  {file.path}"
+        for file in files
+        if isinstance(file, File) and file.path in paths
+    ]
+    return {"WANTED": "\n".join([*wanted, ""])}
 
 
 def _files(ctx: Context) -> list[Resource]:
     configuration = {
-        name: render(f"containers/{name}.j2", subnet=SUBNET, **_sizes(ctx))
-        for name in ("patroni.yml", "redis.conf", "postgres.cfg", "haproxy.cfg")
+        name: render(
+            f"containers/{name}.j2", subnet=SUBNET, stanza=STANZA, archive=ARCHIVE, **_sizes(ctx)
+        )
+        for name in (
+            *("patroni.yml", "pgbackrest.conf", "redis.conf", "postgres.cfg", "haproxy.cfg"),
+        )
     }
+    configuration["prometheus.yml"] = monitoring.configuration()
     digests = {
         name: hashlib.sha256(content).hexdigest()[:12] for name, content in configuration.items()
     }
@@ -184,18 +272,20 @@ def _files(ctx: Context) -> list[Resource]:
         subnet=SUBNET,
         bridge=BRIDGE,
         uploads=UPLOADS,
+        archive=ARCHIVE,
+        ask=ASK,
         **_sizes(ctx),
     )
-    secrets = f"{ROOT}/.env.production.local"
     environment = render("containers/env.j2", secrets=ctx.secrets)
     return [
         File(ctx.expected("containers.compose_file"), compose),
-        File(secrets, environment, 0o600, secret=True),
-        Symlink(f"{ROOT}/.env", secrets.removeprefix(f"{ROOT}/")),
+        File(SECRETS, environment, 0o600, secret=True),
+        Symlink(f"{ROOT}/.env", SECRETS.removeprefix(f"{ROOT}/")),
         File(f"{ROOT}/.gitignore", b".env\n.env.production.local\n"),
         File(f"{ROOT}/{ctx.expected('containers.haproxy_config')}", configuration["haproxy.cfg"]),
         File(f"{CONFIG}/postgres/haproxy.cfg", configuration["postgres.cfg"]),
         File(f"{CONFIG}/patroni/patroni.yml", configuration["patroni.yml"]),
+        File(f"{CONFIG}/pgbackrest/pgbackrest.conf", configuration["pgbackrest.conf"]),
         File(f"{CONFIG}/redis/redis.conf", configuration["redis.conf"]),
         _certificate(ctx),
     ]

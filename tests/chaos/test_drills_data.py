@@ -8,32 +8,37 @@ from pathlib import Path
 import pytest
 
 from chaos import drills
-from chaos.drills import DrillError, find, load
+from chaos.drills import FILES, DrillError, find
 from chaos.faults import KINDS, MACHINE, PRELUDE
 from connect_infra import document
+
+EVERY = [drill for topology in FILES for drill in drills.load(topology)]
 
 CLI = Path(sys.executable).with_name("connect-infra")
 
 
 def test_every_drill_has_an_objective_that_can_be_missed():
-    for drill in load():
+    for drill in EVERY:
         limits = [one for one in drill.promised() if one.at_most < 600 or one.at_least > 0]
         assert limits, drill.name
         assert all(one.source for one in drill.promised()), drill.name
 
 
 def test_every_control_that_a_drill_names_is_documented():
-    known = set(document.load().controls)
-    for drill in load():
-        assert set(drill.controls) <= known, drill.name
+    for drill in EVERY:
+        assert set(drill.controls) <= set(document.load(drill.topology).controls), drill.name
+
+
+def test_every_name_is_one_drill_s():
+    assert len({drill.name for drill in EVERY}) == len(EVERY)
 
 
 def test_every_kind_of_fault_is_used():
-    used = {kind for drill in load() for kind, _ in drill.kinds}
+    used = {kind for drill in EVERY for kind, _ in drill.kinds}
     assert used - set(MACHINE) == set(KINDS)
 
 
-@pytest.mark.parametrize("drill", load(), ids=lambda drill: drill.name)
+@pytest.mark.parametrize("drill", EVERY, ids=lambda drill: drill.name)
 def test_scripts_are_sh_and_undo_what_they_do(drill):
     for fault in drill.faults():
         for script in (fault.prepare, fault.inject, fault.happened, fault.undo, fault.healed):
@@ -54,12 +59,12 @@ def test_an_unknown_drill_is_one_line_with_the_known_ones():
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
-def test_the_list_as_json():
-    done = subprocess.run(
-        [CLI, "drill", "list", "--json"], capture_output=True, text=True, check=True
-    )
+@pytest.mark.parametrize("topology", FILES)
+def test_the_list_as_json(topology):
+    command = [CLI, "drill", "list", "--topology", topology, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     listed = json.loads(done.stdout)["drills"]
-    assert [one["name"] for one in listed] == [drill.name for drill in load()]
+    assert [one["name"] for one in listed] == [drill.name for drill in drills.load(topology)]
     assert all(one["objective"] for one in listed)
 
 
@@ -81,4 +86,4 @@ def test_wrong_data_is_refused_in_one_line(tmp_path, text, message):
     path = tmp_path / "drills.toml"
     path.write_text(HEAD + text)
     with pytest.raises(DrillError, match=message):
-        drills.load(path)
+        drills.read(path)

@@ -89,12 +89,14 @@ def test_the_blank_that_ends_the_log_line_prefix_is_kept():
 
 
 def test_the_errata_page_is_current():
-    assert errata_page.PAGE.read_text(encoding="utf-8") == errata_page.page(load())
+    assert errata_page.PAGE.read_text(encoding="utf-8") == errata_page.page(
+        [load(), load("containers")]
+    )
 
 
 def test_every_erratum_names_a_test_that_exists():
     missing = []
-    for erratum in load().errata.values():
+    for erratum in (*load().errata.values(), *load("containers").errata.values()):
         path, _, name = erratum.test.partition("::")
         file = ROOT / path
         if not file.exists() or not re.search(rf"^def {name}\(", file.read_text(), re.MULTILINE):
@@ -103,7 +105,10 @@ def test_every_erratum_names_a_test_that_exists():
 
 
 def test_errata_stand_in_the_order_of_their_numbers():
-    assert list(load().errata) == sorted(load().errata)
+    native, containers = list(load().errata), list(load("containers").errata)
+    assert native == sorted(native)
+    assert containers == sorted(containers)
+    assert not set(native) & set(containers)
 
 
 def test_scaled_expectations_are_the_hosts_share_and_the_rest_is_documented():

@@ -25,16 +25,25 @@ landed = "true"
 """
 
 
-@pytest.fixture(scope="module")
-def expectations():
-    return document.load().on("scaled", MEMORY_BYTES, lab=True)
+@pytest.fixture(scope="module", params=ways.FOLDERS)
+def topology(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def specs():
-    """Those of native hosts: only their controls have drifts."""
-    native = document.load().controls
-    return {name: tests for name, tests in collected().items() if name in native}
+def expectations(topology):
+    return document.load(topology).on("scaled", MEMORY_BYTES, lab=True)
+
+
+@pytest.fixture(scope="module")
+def everything():
+    return collected()
+
+
+@pytest.fixture(scope="module")
+def specs(topology, everything):
+    known = document.load(topology).controls
+    return {name: tests for name, tests in everything.items() if name in known}
 
 
 @pytest.fixture
@@ -49,15 +58,16 @@ def data(tmp_path):
     return read
 
 
-def real():
-    return [drift for drift in ways.load().drifts if drift.way.kind != "harmless"]
+def real(topology="native"):
+    return [drift for drift in ways.load(topology).drifts if drift.way.kind != "harmless"]
 
 
-def test_every_control_that_the_lab_asserts_is_broken_or_argued(expectations, specs):
+def test_every_control_that_the_lab_asserts_is_broken_or_argued(topology, expectations, specs):
     asserted = {name for name in specs if expectations[name].applicable}
-    broken = {drift.control for drift in real()}
-    assert asserted - broken - set(ways.load().impossible) == set()
-    assert len(ways.load().impossible) <= IMPOSSIBLE_AT_MOST * len(asserted)
+    broken = {drift.control for drift in real(topology)}
+    impossible = ways.load(topology).impossible
+    assert asserted - broken - set(impossible) == set()
+    assert len(impossible) <= IMPOSSIBLE_AT_MOST * len(asserted)
 
 
 def test_what_can_be_wrong_running_and_on_disk_is_broken_both_ways():
@@ -80,16 +90,16 @@ ONE_SIDED = {
 the environment file, which no service keeps."""
 
 
-def test_every_intrusive_spec_that_is_named_exists(specs):
+def test_every_intrusive_spec_that_is_named_exists(topology, specs):
     known = {function_of(name) for names in specs.values() for name in names}
-    named = {name for drift in ways.load().drifts for name in drift.way.intrusive}
+    named = {name for drift in ways.load(topology).drifts for name in drift.way.intrusive}
     assert named - known == set()
-    assert set(ways.load().spared) - known == set()
+    assert set(ways.load(topology).spared) - known == set()
 
 
-def test_no_drift_has_the_expected_value(expectations):
+def test_no_drift_has_the_expected_value(topology, expectations):
     same = []
-    for drift in real():
+    for drift in real(topology):
         try:
             value = expectations[drift.control].control.parse(drift.value)
         except ValueError:
@@ -99,10 +109,10 @@ def test_no_drift_has_the_expected_value(expectations):
     assert same == []
 
 
-def test_the_scripts_are_shell(tmp_path):
+def test_the_scripts_are_shell(topology):
     functions = (ways.DATA / "functions.sh").read_text(encoding="utf-8")
     scripts = [functions]
-    for way in {id(drift.way): drift.way for drift in ways.load().drifts}.values():
+    for way in {id(drift.way): drift.way for drift in ways.load(topology).drifts}.values():
         scripts += [way.make, way.activate, way.landed, way.restore, way.settle]
     for number, script in enumerate(scripts):
         done = subprocess.run(

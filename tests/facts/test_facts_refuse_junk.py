@@ -3,20 +3,24 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connect_infra.errors import ObservationError
 from connect_infra.facts import (
+    colours,
     connect_service,
     cron,
+    docker,
     env,
     fail2ban,
+    haproxy,
     host,
     layout,
     logrotate,
     nginx,
     operations,
+    patroni,
     pgbackrest,
     pgbouncer,
     pm2,
@@ -31,15 +35,30 @@ from connect_infra.facts.base import Output
 
 # What specs ask of the facts: parsers that read late are made to read.
 LOOKS = {
+    colours: lambda facts: [
+        *(facts.health("app1"), facts.health("app2"), facts.ping, facts.stranger),
+        *(facts.redis, facts.redis_config, facts.clients),
+    ],
     connect_service: lambda facts: [facts.directive("Type"), facts.commands("ExecStart")],
     cron: lambda facts: facts.having("pgbackrest"),
+    docker: lambda facts: [
+        *(facts.version, facts.compose_version, facts.hashes, facts.compose_file),
+        *(facts.container("haproxy").published, facts.image("connect:blue")),
+        *(facts.saved_images, facts.secrets_file),
+    ],
     env: lambda facts: [one.verdict for one in facts.variables.values()],
     fail2ban: lambda facts: [facts.jail("sshd").reads, facts.jail("sshd").ports],
+    haproxy: lambda facts: [facts.serving, facts.intervals, facts.stale],
     host: lambda facts: facts.listeners(22),
     layout: lambda facts: [facts.shown("current"), facts.below("releases")],
     logrotate: lambda facts: [facts.kept, facts.problems],
     nginx: lambda facts: [facts.unloaded_files, facts.server("443")],
     operations: lambda facts: [facts.usage, facts.backups, facts.unfinished],
+    patroni: lambda facts: [
+        *(facts.cluster("patroni1").role("patroni1"), facts.server("patroni2"), facts.door),
+        *(facts.plan("idx_funding_programs_agency").indexes(), facts.ready),
+        *(facts.keys, facts.leader),
+    ],
     pgbackrest: lambda facts: [facts.takes("repo1-path"), facts.option("global", "repo1-path")],
     pgbouncer: lambda facts: facts.database_line("connect"),
     pm2: lambda facts: [pm2.shown(value) for one in facts.connect for value in one.settings],
@@ -71,6 +90,7 @@ def test_recorded_output_is_not_refused(module, recorded):
 
 
 @every_module
+@settings(deadline=None)  # how long it takes is the machine's business
 @given(data=st.data())
 def test_recorded_output_with_damage(module, recorded, data):
     outputs = recorded(module.NAME)

@@ -1,4 +1,4 @@
-"""Lab hosts for the tests: a bare one, and one that is provisioned, kept as a snapshot."""
+"""Lab hosts for the tests: bare ones, and provisioned ones that are kept as snapshots."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import pytest
 
 from connect_infra.lab import Lab
 from provisioning.snapshot import provisioned
+from tests.lab.containers import fresh_backup, wait_for_containers
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = Path(os.environ.get("CONNECT_INFRA_TESTS_STATE", ROOT / "build" / "tests-lab"))
@@ -43,6 +44,22 @@ def snapshot(lab) -> str:
 def host(lab, snapshot) -> Iterator:
     """A provisioned host for one test module, removed after it."""
     booted = lab.up("main", snapshot)
+    yield booted
+    booted.remove()
+
+
+@pytest.fixture(scope="session")
+def docker_snapshot(lab) -> str:
+    """The image of a Docker host that was provisioned from bare over SSH."""
+    return provisioned(lab, print, "containers")
+
+
+@pytest.fixture(scope="module")
+def docker_host(lab, docker_snapshot) -> Iterator:
+    """A provisioned Docker host for one test module, whose containers are healthy."""
+    booted = lab.up("containers", docker_snapshot, topology="containers")
+    wait_for_containers(booted)
+    fresh_backup(booted)
     yield booted
     booted.remove()
 

@@ -8,7 +8,7 @@ import pytest
 from chaos import drills, machine, watchdog
 from chaos.faults import PRELUDE
 from chaos.host import Host
-from chaos.steady import UNITS
+from chaos.platforms import UNITS
 
 LEAVES_BY_ITSELF = ("kill", "out_of_memory", "power_cut")
 """The host recovers from these alone, so they may be healed before they are undone."""

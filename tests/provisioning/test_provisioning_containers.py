@@ -1,5 +1,6 @@
 """What a Docker host is given: the compose file, the doors, images; never a secret in the open."""
 
+import hashlib
 import re
 
 import pytest
@@ -79,7 +80,8 @@ def test_every_variable_of_the_compose_file_has_a_value(files):
 def test_the_containers_are_the_documented_ones_and_each_is_watched_and_limited(services):
     documented = {"connect_app1", "connect_app2", "connect_postgres", "connect_redis", "haproxy"}
     assert {one["container_name"] for one in services.values()} == documented | {
-        "patroni1", "patroni2", "etcd",
+        *("patroni1", "patroni2", "etcd"),
+        *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
     }  # fmt: skip
     for name, service in services.items():
         assert service["restart"] == "unless-stopped", name
@@ -95,6 +97,7 @@ def test_only_the_front_door_is_published_to_everybody(services):
         "haproxy": ["80:80", "443:443"],
         "app1": ["127.0.0.1:3000:3000"],
         "app2": ["127.0.0.1:3001:3000"],
+        "prometheus": ["127.0.0.1:9090:9090"],
     }
 
 
@@ -138,3 +141,40 @@ def test_a_real_host_is_built_on_the_official_image_and_gets_no_release(ctx):
     assert not any("docker load" in one.do for one in ensures)
     files = [each for one in made for each in one.resources if isinstance(each, File)]
     assert not any(file.path.endswith(".tar.gz") for file in files)
+
+
+def test_what_runs_by_a_file_is_looked_at_again_when_the_file_is_to_change(ctx, files):
+    """At the time of the plan the old file is in place, and what runs agrees with it."""
+    (made,) = [one for one in containers.components(ctx) if one.name == "stack"]
+    watched = {
+        line.split()[1]: line.split()[0]
+        for one in made.resources
+        if isinstance(one, Ensure)
+        for line in one.secrets.get("WANTED", "").splitlines()
+    }
+    assert set(watched) == {
+        *(COMPOSE, SECRETS, HAPROXY, "/opt/connect/config/haproxy/certs/connect.pem"),
+    }
+    for path, digest in watched.items():
+        assert digest == hashlib.sha256(files[path].content).hexdigest()
+
+
+def test_every_section_of_haproxy_s_file_is_whole(files):
+    lines = files[HAPROXY].content.decode().splitlines()
+    sections = [line for line in lines if line and not line.startswith((" ", "#"))]
+    assert sections == [
+        *("global", "defaults", "resolvers docker", "frontend http", "frontend https"),
+        *("frontend metrics", "backend connect"),
+    ]
+    assert lines.count("    default_backend connect") == 1
+
+
+def test_nothing_signals_a_container_in_a_way_that_keeps_it_down(ctx):
+    """After `docker kill`, whatever the signal, Docker does not start a crashed container again."""
+    said = [
+        each.do for one in containers.components(ctx) for each in one.resources
+        if isinstance(each, Ensure)
+    ]  # fmt: skip
+    said += [file.content.decode(errors="replace") for one in containers.components(ctx)
+             for file in one.files if file.path.endswith(".sh")]  # fmt: skip
+    assert [text for text in said if "docker kill" in text] == []

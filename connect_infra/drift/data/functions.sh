@@ -301,3 +301,85 @@ dashboard() { # dashboard JQ: must change the file
   cat "$file.drift" >"$file"
   rm "$file.drift"
 }
+
+# --- a Docker host ---
+
+DOOR=/opt/connect/config/haproxy/haproxy.cfg
+DATABASE_DOOR=/opt/connect/config/postgres/haproxy.cfg
+COMPOSE=/opt/connect/docker-compose.production.yml
+OVERRIDE=/opt/connect/drift.yml
+
+edit() { # edit FILE SED: a line changes, and the file is kept
+  keep "$1"
+  sed "$2" "$1" >"$1.drift"
+  ! cmp -s "$1" "$1.drift"
+  cat "$1.drift" >"$1"
+  rm "$1.drift"
+}
+
+door_reload() {
+  docker exec haproxy kill -HUP 1 # after `docker kill` a crashed container is not started again
+  sleep 2
+}
+
+door_back() {
+  back "$DOOR"
+  door_reload
+}
+
+compose() { # as the platform was made; with whatever files are named before the command
+  (cd /opt/connect && docker-compose "$@")
+}
+
+override() { # override SERVICE LINE...: its container anew, with lines of its own
+  { printf 'services:\n  %s:\n' "$1"; shift; printf '    %s\n' "$@"; } >"$OVERRIDE"
+}
+
+overridden() { # overridden SERVICE
+  compose -f "$COMPOSE" -f "$OVERRIDE" up -d --no-deps "$1" >/dev/null 2>&1
+}
+
+as_composed() { # as_composed SERVICE: as the compose file says
+  rm -f "$OVERRIDE"
+  compose -f "$COMPOSE" up -d --no-deps "$1" >/dev/null 2>&1
+}
+
+shown() { # shown CONTAINER FORMAT: what the engine says of it
+  docker inspect --format "$2" "$1"
+}
+
+container_redis() { docker exec connect_redis redis-cli "$@"; }
+
+container_sql() { # container_sql STATEMENT: as the application, at the primary
+  docker exec connect_postgres psql -XAtq -v ON_ERROR_STOP=1 -U connect -d connect -c "$1"
+}
+
+secret_in_env() { sed -n "s/^$1=//p" /opt/connect/.env.production.local; }
+
+in_net() { # in_net CONTAINER COMMAND...: in its network
+  pid=$(shown "$1" '{{.State.Pid}}')
+  shift
+  nsenter --target "$pid" --net "$@"
+}
+
+replica_node() {
+  for node in patroni1 patroni2; do
+    [ "$(docker exec "$node" psql -XAtqU postgres -c 'SELECT pg_is_in_recovery()')" != t ] || echo "$node"
+  done
+}
+
+DASHBOARD=/opt/connect/monitoring/grafana-dashboards/connect.json
+
+dashboard_edit() { # dashboard_edit JQ: what becomes of the panel that shows KEY
+  case "$KEY" in
+    containers) title="Containers: CPU" ;;
+    database) title="Database: connections" ;;
+    redis) title="Redis: hit rate" ;;
+    *) title=$(printf %s "$KEY" | sed 's/^./\U&/') ;;
+  esac
+  keep "$DASHBOARD"
+  jq --arg title "$title" "$1" "$DASHBOARD" >"$DASHBOARD.drift"
+  ! cmp -s "$DASHBOARD" "$DASHBOARD.drift"
+  cat "$DASHBOARD.drift" >"$DASHBOARD"
+  rm "$DASHBOARD.drift"
+}

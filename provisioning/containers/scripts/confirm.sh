@@ -15,16 +15,20 @@ TEXT
 HERE=$(dirname "$(realpath "$0")")
 # shellcheck source=lib/colours.sh
 . "$HERE/lib/colours.sh"
+# shellcheck source=lib/checklist.sh
+. "$HERE/lib/checklist.sh"
 
 no_arguments "$@"
 as_root "$@"
 lock
+settle
 active=$(serving)
 other=${OTHER[$active]}
 version=$(version_of_colour "$active")
-docker tag "connect:$version" "connect:${COLOUR[$other]}"
 say "start: $other (${COLOUR[$other]}) as version $version"
-start "$other"
-healthy "$other" "$version" || fail "$other is not healthy; $active goes on serving"
+exchange "$other" "$version" || fail "$other is not healthy as version $version; $active goes on serving"
+tick 'Blue deployment healthy'
 switch app1 "$version"
+tick 'Both containers active'
+record "$version-confirmed"
 say "done: both colours run version $version, app1 serves"

@@ -6,9 +6,10 @@ usage() {
   cat <<'TEXT'
 Usage: deploy.sh PACKAGE.tar.gz | --help
 Checks the host, builds and saves the image connect:VERSION, applies its migrations, starts it as the
-colour that does not serve, waits until it is healthy (30 x 2 s) and sends new requests there. The
-other colour goes on running the release of before: rollback.sh returns to it at once, confirm.sh
-ends that. Whatever fails before the switch leaves the traffic where it was.
+colour that does not serve, waits until it is healthy (30 x 2 s), sends new requests there, and checks
+what users see; a failed check sends them back. The other colour goes on running the release of
+before: rollback.sh returns to it at once, confirm.sh ends that. Whatever fails before the switch
+leaves the traffic where it was.
 Exit code: 0 deployed, 1 the release before serves, 2 wrong usage.
 Example: /opt/connect/scripts/deploy.sh /tmp/connect-1.4.0.tar.gz
 TEXT
@@ -17,6 +18,15 @@ TEXT
 HERE=$(dirname "$(realpath "$0")")
 # shellcheck source=lib/colours.sh
 . "$HERE/lib/colours.sh"
+# shellcheck source=lib/checklist.sh
+. "$HERE/lib/checklist.sh"
+
+BACKUP_MINUTES=1560 # a night's backup, and two hours
+IMAGES_KEPT=5
+
+content_of() { # content_of FILE: of the package, which must be whole
+  tar --extract --gzip --to-stdout --file "$package" "$1" 2>/dev/null
+}
 
 ready() { # document S, Deployment process, 1
   local used
@@ -24,18 +34,20 @@ ready() { # document S, Deployment process, 1
   [ "$used" -le "$DISK_LIMIT" ] || fail "the disk of $BASE is $used % full, at most $DISK_LIMIT % are allowed"
   docker exec connect_postgres pg_isready -U connect >/dev/null || fail "the database does not accept connections"
   docker exec connect_redis redis-cli ping | grep --quiet --line-regexp PONG || fail "Redis does not answer"
+  [ -n "$(find -L "$BACKUP" -mmin "-$BACKUP_MINUTES" 2>/dev/null)" ] ||
+    fail "there is no backup of today: backup-database.sh makes one"
+  tick 'Backup created'
 }
 
 build() { # the image connect:$version, from the package
   local context
   context=$(mktemp --directory "$BASE/build/.release-XXXXXX")
-  # shellcheck disable=SC2064  # this directory
-  trap "rm --recursive --force '$context'" RETURN
   cp "$package" "$context/connect-$version.tar.gz"
   sed "s/^LABEL connect.version=.*/LABEL connect.version=$version/; s/connect-[^ ]*\.tar\.gz/connect-$version.tar.gz/" \
     "$BASE/build/connect/Dockerfile.production" >"$context/Dockerfile.production"
   docker build --quiet --build-arg "BASE=$NODE_IMAGE" --tag "connect:$version" \
     --file "$context/Dockerfile.production" "$context" >/dev/null || fail "the image can't be built"
+  rm --recursive --force "$context"
 }
 
 save() { # what full rollbacks and other hosts load
@@ -43,18 +55,28 @@ save() { # what full rollbacks and other hosts load
   mv "$IMAGES/connect-$version.tar.gz.new" "$IMAGES/connect-$version.tar.gz"
 }
 
-migrations() { # by the release's own tool, and asked for afterwards
-  local step
-  for step in "" --status; do
-    compose run --rm -T --no-deps "$idle" \
-      sh -c "MIGRATE_DATABASE_URL=\$DATABASE_URL exec node migrate.js $step" </dev/null >/dev/null ||
-      return 1
+prune() { # the newest images stay, and what the colours run
+  local file kept
+  kept=" $(version_of_colour app1) $(version_of_colour app2) "
+  find "$IMAGES" -name 'connect-*.tar.gz' -printf '%T@ %f\n' | sort --reverse --numeric-sort |
+    tail --lines=+$((IMAGES_KEPT + 1)) | while read -r _ file; do
+    file=${file#connect-}
+    file=${file%.tar.gz}
+    [[ "$kept" != *" $file "* ]] || continue
+    rm "$IMAGES/connect-$file.tar.gz"
+    docker image rm "connect:$file" >/dev/null 2>&1 || true
   done
 }
 
-take_back() { # the idle colour runs what it ran before
-  docker tag "$before" "connect:${COLOUR[$idle]}"
-  start "$idle"
+migrations() { # by the release's own tool, and asked for afterwards; its words on a failure
+  local step said
+  MIGRATE_DATABASE_URL=$(sed -n 's/^DATABASE_URL=//p' "$SECRETS")
+  export MIGRATE_DATABASE_URL # the environment, not an argument, carries its password
+  for step in "" --status; do
+    # shellcheck disable=SC2086  # no step is no argument
+    said=$(docker run --rm --network connect_connect --env MIGRATE_DATABASE_URL "connect:$version" \
+      node migrate.js $step 2>&1 </dev/null) || { say "$said"; return 1; }
+  done
 }
 
 case "${1:-}" in
@@ -65,32 +87,38 @@ esac
 as_root "$@"
 lock
 package=$(realpath "$1")
-version=$(tar --extract --gzip --to-stdout --file "$package" VERSION 2>/dev/null | head --lines=1) ||
-  fail "$package is no release package"
+version=$(content_of VERSION || content_of ./VERSION) || fail "$package is no release package"
+version=${version%%$'\n'*}
 [[ "$version" =~ ^[0-9A-Za-z][0-9A-Za-z._-]*$ ]] || fail "VERSION in the package is '$version'"
+settle
 active=$(serving)
 idle=${OTHER[$active]}
-[ "$(version_of_colour "$active")" != "$version" ] || fail "version $version is served already"
+before=$(version_of_colour "$active")
+[ "$before" != "$version" ] || fail "version $version is served already"
 
+trap 'record "$version"' EXIT
 say "check: is the host ready?"
 ready
 say "build: image connect:$version"
 build
+tick 'Build successful'
 save
-before=$(docker inspect --format '{{.Image}}' "connect_$idle")
-docker tag "connect:$version" "connect:${COLOUR[$idle]}"
+tick 'Image uploaded'
 say "migrate: with the new release"
-if ! migrations; then
-  docker tag "$before" "connect:${COLOUR[$idle]}"
-  fail "the migrations failed; nothing was switched"
-fi
+migrations || fail "the migrations failed; nothing was switched"
+tick 'Database migrations applied'
 say "start: $idle (${COLOUR[$idle]}) as version $version, beside $active"
-start "$idle"
-if ! healthy "$idle" "$version"; then
-  take_back
-  fail "$idle was not healthy within $((ATTEMPTS * 2)) s; nothing was switched"
-fi
+exchange "$idle" "$version" ||
+  fail "$idle was not healthy as version $version within $((ATTEMPTS * 2)) s; nothing was switched"
+tick 'Green deployment healthy'
 say "switch: new requests go to $idle"
 switch "$idle" "$version"
+tick 'Traffic switched'
+if ! "$HERE/post-deploy-check.sh" "$version"; then
+  switch "$active" "$before"
+  fail "the check after the switch failed; $active serves again"
+fi
+tick 'Health check passed' 'Critical endpoints tested' 'Database queries working' 'No error spikes in logs'
 docker tag "connect:$version" connect:latest
-say "done: version $version is served by $idle; $active still runs version $(version_of_colour "$active")"
+prune
+say "done: version $version is served by $idle; $active still runs version $before"
