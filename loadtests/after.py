@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from connect_infra.errors import ConnectInfraError
+from connect_infra.errors import ConnectInfraError, ObservationError
 from connect_infra.targets import Target
 from connect_infra.transport import Connection
 from loadtests.evidence import Evidence
@@ -25,7 +25,19 @@ class Counters:
 def counters(target: Target, connection: Connection) -> Counters:
     """How it stands before the load."""
     with prometheus(connection) as asked:
-        return Counters(asked.now(QUERIES["evictions"].promql), queue_depth(target)[1])
+        return Counters(_once_known(asked, QUERIES["evictions"].promql), queue_depth(target)[1])
+
+
+def _once_known(asked: Prometheus, promql: str) -> float:
+    """A value; a server that has just booted gets the time to have looked at itself."""
+    deadline = time.monotonic() + 2 * SCRAPE
+    while True:
+        try:
+            return asked.now(promql)
+        except ObservationError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(1)
 
 
 def read(evidence: Evidence, target: Target, connection: Connection, before: Counters) -> None:

@@ -47,6 +47,12 @@ class Evidence:
         return max((row["at"] for row in self.rows if row["kind"] == "state"), default=0.0)
 
     @property
+    def reported(self) -> float:
+        """Seconds of the run of whose requests every generator has told; 0 before it."""
+        last = {row.get("worker", ""): row["reported"] for row in self.states}
+        return min(last.values(), default=0.0)
+
+    @property
     def states(self) -> list[Row]:
         """What the generators said of themselves."""
         return [row for row in self.rows if row["kind"] == "state"]

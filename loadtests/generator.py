@@ -41,6 +41,7 @@ class Generator:
         self._tokens: list[str] = []
         self._begun = Event()
         self._start = 0.0
+        self._reported = -HEAD_START
 
     def prepare(self) -> None:
         """Log a few users in; LoadError when the site does not let them in."""
@@ -85,6 +86,7 @@ class Generator:
 
     def report(self) -> list[Row]:
         """How the process is doing, and the requests that have ended since the last report."""
+        self._reported = self.elapsed
         rows = [self.state(), *self.recorder.take()]
         _give_memory_back()
         return rows
@@ -95,6 +97,7 @@ class Generator:
         return {
             "kind": "state",
             "at": round(self.elapsed, 3),
+            "reported": round(self._reported, 3),
             "users": self.users,
             "open": self.traffic.open,
             "most_open": self.traffic.most,

@@ -153,7 +153,7 @@ def _broken_step(evidence: Evidence) -> str:
         (),
         cores=1,
         connections=1,
-        until=evidence.elapsed - LATE_ENDS,
+        until=evidence.reported - LATE_ENDS,
     )
     return next((f"{one.rate:g}/s broke: {one.broken}" for one in found if one.broken), "")
 

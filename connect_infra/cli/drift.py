@@ -33,7 +33,7 @@ def drift(
         int | None, typer.Option(min=1, help="Only so many drifts, drawn at random.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Draw the sample of an earlier run.")] = None,
-    hosts: Annotated[int, typer.Option(min=1, max=4, help="Lab hosts at once.")] = 2,
+    hosts: Annotated[int, typer.Option(min=1, max=8, help="Lab hosts at once.")] = 4,
     json: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
 ) -> None:
     """Break controls on disposable lab hosts, see their specs turn red, undo, and prove that.

@@ -19,6 +19,9 @@ NAME = "pm2"
 HOME = "/home/connect/.pm2"
 FILE = "/opt/connect/shared/config/ecosystem.config.js"
 
+MISSING = "missing"
+"""What a socket reads as that is not there."""
+
 # The settings of document A (3.4), as PM2 keeps them, and what is needed to judge the processes.
 _KEPT = (
     "name script instances exec_mode node_args max_memory_restart pm_out_log_path pm_err_log_path "
@@ -41,13 +44,16 @@ processes = []
 for item in json.loads(listed[listed.index("["):]):
     settings = item["pm2_env"]
     status = pathlib.Path("/proc", str(item["pid"]), "status")
-    kernel = dict(line.partition(":")[::2] for line in status.read_text().splitlines())
+    kernel, cgroup, cwd = {{}}, "", ""
+    if item["pid"]:  # one that PM2 has stopped has none
+        kernel = dict(line.partition(":")[::2] for line in status.read_text().splitlines())
+        cgroup = (status.parent / "cgroup").read_text()
+        cwd = os.readlink(status.parent / "cwd")
     processes.append({{
         "pid": item["pid"], "settings": {{name: settings.get(name) for name in kept}},
-        "environment": judge(settings["env"]), "parent": int(kernel["PPid"]),
-        "uid": int(kernel["Uid"].split()[0]), "memory": int(kernel["VmRSS"].split()[0]) * 1024,
-        "cgroup": (status.parent / "cgroup").read_text(),
-        "cwd": os.readlink(status.parent / "cwd"),
+        "environment": judge(settings["env"]), "parent": int(kernel.get("PPid", 0)),
+        "uid": int(kernel.get("Uid", "-1").split()[0]),
+        "memory": int(kernel.get("VmRSS", "0").split()[0]) * 1024, "cgroup": cgroup, "cwd": cwd,
     }})
 read = "process.stdout.write(JSON.stringify(require(process.argv[1]).apps))"
 told = subprocess.run(["runuser", "-u", "connect", "--", *bare, "node", "-e", read, {FILE!r}],
@@ -67,7 +73,8 @@ COMMANDS: Mapping[str, str] = {
     "processes": f"python3 -c {shlex.quote(_PROGRAM)}",
     "version": 'sed -n \'s/.*"version": *"\\([^"]*\\)".*/\\1/p\' '
     "/usr/local/lib/node_modules/pm2/package.json | head -1",
-    "socket": "stat -L -c '%F %U %a' /run/connect.sock",
+    "socket": f"test ! -e /run/connect.sock && echo {MISSING} || "
+    "stat -L -c '%F %U %a' /run/connect.sock",
     "current": "readlink -e /opt/connect/current",
 }
 

@@ -5,7 +5,9 @@
 """
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,9 +151,34 @@ class PostgresqlFacts:
         lines = [line for line in self.file_settings if line.name == name]
         return lines[-1] if lines else None
 
+    def meant(self, name: str, text: str) -> str:
+        """Return what a configuration's text means to the server, with its unit.
+
+        Whole numbers may be hexadecimal or octal; a bare one counts in the setting's own unit
+        (PostgreSQL 15, 20.1.1), which may itself be a number of others, such as 8kB.
+        """
+        setting = self.settings[name]
+        number = _whole_number(text) if setting.vartype in {"integer", "real"} else None
+        if number is None:
+            return text
+        times, unit = _UNIT.fullmatch(setting.unit or "").groups()  # type: ignore[union-attr]
+        return f"{number * int(times or 1)}{unit}"
+
     def overridden(self, name: str) -> tuple[Override, ...]:
         """Return what databases or roles get instead of the server's value."""
         return tuple(one for one in self.overrides if one.name == name)
+
+
+_UNIT = re.compile(r"([0-9]*)([A-Za-z]*)")
+
+
+def _whole_number(text: str) -> int | None:
+    """As strtol(3) with base 0 reads it, which is what the server uses; None if it is none."""
+    with suppress(ValueError):
+        if re.fullmatch(r"[+-]?0[0-7]+", text.strip()):
+            return int(text, 8)
+        return int(text, 0)
+    return None
 
 
 def parse(outputs: Mapping[str, Output]) -> PostgresqlFacts:

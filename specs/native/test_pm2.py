@@ -5,7 +5,7 @@ import os
 import pytest
 
 from connect_infra.facts.env import mask
-from connect_infra.facts.pm2 import shown
+from connect_infra.facts.pm2 import MISSING, shown
 
 RENAMED = {"out_file": "pm_out_log_path", "error_file": "pm_err_log_path"}
 SEEN_OTHERWISE = {"script", "instances"}
@@ -90,15 +90,16 @@ def test_every_process_goes_to_the_documented_place(control, facts, found):
 
 @pytest.mark.controls("pm2.env.SOCKET_PATH")
 def test_the_socket_is_the_applications(control, facts, found):
+    assert found(facts.pm2.socket) != MISSING, "there is no /run/connect.sock"
     kind, owner, mode = facts.pm2.socket.split()
-    found(facts.pm2.socket)
     assert (kind, owner) == ("socket", "connect")
     assert int(mode, 8) & 0o006 == 0, "everybody on the host may connect to it"
 
 
 @pytest.mark.controls("pm2.max_memory_restart")
 def test_no_process_is_near_its_limit(control, facts, found):
-    assert found(max(process.memory for process in facts.pm2.connect)) < control.value
+    most = found(max(process.memory for process in facts.pm2.connect))
+    assert most < control.value, "a process takes more than its share"
 
 
 @pytest.mark.controls("pm2.out_file", "pm2.error_file")

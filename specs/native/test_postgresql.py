@@ -38,7 +38,8 @@ def test_the_value_comes_from_our_configuration(control, facts, found):
 def test_the_files_would_bring_the_same_value_again(control, facts, found):
     line = facts.postgresql.on_disk(control.key)
     assert line is not None, "no configuration file sets it"
-    assert control.parse(found(line.setting)) == control.value, f"{line.sourcefile} has another"
+    meant = facts.postgresql.meant(control.key, found(line.setting))
+    assert control.parse(meant) == control.value, f"{line.sourcefile} has another"
 
 
 def is_for_roles(control):
@@ -50,7 +51,7 @@ def test_no_role_or_database_gets_another_value(control, facts, found):
     overridden = [
         f"{found(one.value)} for role {one.role or 'any'} in database {one.database or 'any'}"
         for one in facts.postgresql.overridden(control.key)
-        if control.parse(one.value) != control.value
+        if control.parse(facts.postgresql.meant(control.key, one.value)) != control.value
     ]
     assert overridden == [], f"overridden: {', '.join(overridden)}"
 

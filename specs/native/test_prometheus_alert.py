@@ -57,13 +57,15 @@ def rules_beside(name, facts):
 
 @pytest.mark.controls("prometheus.alert.DatabaseDown.expr")
 def test_a_database_that_is_down_behind_its_exporter_is_seen_too(control, facts, found):
-    assert any("pg_up" in expression for expression in found(rules_beside("DatabaseDown", facts)))
+    beside = found(rules_beside("DatabaseDown", facts))
+    assert any("pg_up" in expression for expression in beside), "no rule beside it asks the server"
 
 
 @pytest.mark.controls("prometheus.alert.HighDiskUsage.expr")
 def test_disks_beside_the_root_are_watched_too(control, facts, found):
     beside = found(rules_beside("HighDiskUsage", facts))
-    assert any('mountpoint!="/"' in expression for expression in beside)
+    others = any('mountpoint!="/"' in expression for expression in beside)
+    assert others, "no rule beside it watches the other disks"
 
 
 @pytest.mark.controls(
@@ -72,4 +74,5 @@ def test_disks_beside_the_root_are_watched_too(control, facts, found):
 def test_somebody_hears_when_a_target_is_down(control, facts, found):
     documented = [facts.prometheus.alert(name) for name in ("DatabaseDown", "ApplicationDown")]
     beside = [rule.expr for rule in facts.prometheus.rules if rule not in documented]
-    assert any(re.match(r"up\b.* == 0$", expression) for expression in found(beside))
+    heard = any(re.match(r"up\b.* == 0$", expression) for expression in found(beside))
+    assert heard, "no rule beside it watches the exporters"

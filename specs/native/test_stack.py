@@ -56,7 +56,8 @@ def test_500_clients_share_50_servers_a_transaction_each(control, facts, found):
 def test_the_database_is_release_15_and_takes_writes(control, facts, found):
     assert found(facts.postgresql.version).split(".")[0] == "15"
     assert not facts.postgresql.recovery, "the server is in recovery: it takes no writes"
-    assert [line.error for line in facts.postgresql.file_settings if line.error] == []
+    wrong = "; ".join(line.error for line in facts.postgresql.file_settings if line.error)
+    assert not wrong, f"the configuration has lines that the server can't take: {found(wrong)}"
 
 
 @pytest.mark.controls("stack.database")

@@ -59,15 +59,16 @@ def test_pm2_runs_a_cluster_with_a_process_a_processor(control, facts, found):
 
 @pytest.mark.controls("stack.app")
 def test_systemd_owns_every_process(control, facts, found):
-    strays = [one.pid for one in facts.pm2.connect if not SLICE.search(one.cgroup)]
-    assert found(strays) == []
+    strays = {one.cgroup for one in facts.pm2.connect if not SLICE.search(one.cgroup)}
+    assert found(strays) == set(), "processes of the application belong to another unit"
     assert facts.units["connect.service"].pid == facts.pm2.daemon
 
 
 @pytest.mark.controls("stack.app")
 def test_no_process_takes_more_than_its_share(control, facts, expectations, found):
     limit = expectations["pm2.max_memory_restart"].value
-    assert found(max(process.memory for process in facts.pm2.connect)) < limit
+    most = found(max(process.memory for process in facts.pm2.connect))
+    assert most < limit, "a process takes more than its share"
 
 
 @pytest.mark.intrusive

@@ -32,6 +32,24 @@ def test_the_last_line_would_win(recorded):
     assert facts.on_disk("work_mem") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "meant"),
+    [
+        ("work_mem", "4096", "4096kB"),
+        ("work_mem", "4MB", "4MB"),
+        ("shared_buffers", "16384", "131072kB"),
+        ("checkpoint_timeout", "900", "900s"),
+        ("max_connections", "0xC8", "200"),
+        ("max_connections", "0310", "200"),
+        ("random_page_cost", "1.10", "1.10"),
+        ("wal_level", "replica", "replica"),
+        ("archive_command", "1", "1"),
+    ],
+)
+def test_a_bare_number_counts_in_the_setting_s_own_unit(recorded, name, text, meant):
+    assert postgresql.parse(recorded("postgresql")).meant(name, text) == meant
+
+
 def test_an_override_is_kept_with_whom_it_is_for(recorded):
     override = {"database": "connect", "role": "", "setting": "work_mem=1=2"}
     facts = postgresql.parse(changed(recorded, overrides=[override]))

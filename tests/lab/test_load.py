@@ -137,7 +137,9 @@ def test_a_days_scrapes_go_through_the_queue(load):
 
 
 @pytest.mark.long
-def test_two_workers_make_one_run(load):
+def test_two_workers_make_one_run(host, load):
+    """Also of a host that has just booted, whose Prometheus does not answer yet."""
+    host.exec("systemctl stop prometheus; systemd-run --on-active=10 systemctl start prometheus")
     run = load("smoke", workers=2)
     assert run.verdict == "met", run.reasons
     assert len(run.generator.requests_by_process) == 2

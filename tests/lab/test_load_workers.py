@@ -209,7 +209,8 @@ def test_an_interrupt_leaves_nothing_on_any_machine(machines, master, tmp_path):
     assert [*map(left, machines), left_here()] == ["", "", ""]
 
 
-def test_by_hand_it_is_locusts_own_master(machines, master, tmp_path):
+def test_by_hand_it_is_locusts_own_master(host, machines, master, tmp_path):
+    host.exec(f": > {LOG}")
     for one in machines:
         workers.start(one, master)
     options = ["--load=smoke", "--target=lab", "--master", "--expect-workers=2", "--headless"]
@@ -227,5 +228,7 @@ def test_by_hand_it_is_locusts_own_master(machines, master, tmp_path):
         sum(one["num_requests"] for one in found) > 0.9 * load_profile("smoke").steps[0].rate * 30
     )
     assert sum(one["num_failures"] for one in found) == 0
+    cards = list(clients(host).values())
+    assert [cards.count(card(one)) for one in machines] == [10, 10]
     assert all(map(workers.ended, machines))
     assert [*map(left, machines), left_here()] == ["", "", ""]

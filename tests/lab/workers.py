@@ -31,6 +31,7 @@ def install(host) -> None:
 
 def start(host, master: str, user: str = "root") -> None:
     """Start a worker on the host, as docs/load.md says; it ends with the run."""
+    host.exec(f"systemctl stop {UNIT}")  # one that waits for a run that never began
     code, said = host.exec(
         f"systemd-run --quiet --collect --unit={UNIT} --uid={user} "
         f"--working-directory={HOME}/checkout "

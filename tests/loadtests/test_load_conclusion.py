@@ -88,6 +88,23 @@ def judged(wanted=None, **more) -> LoadRun:
     return run_of(evidence_of(wanted, **more), TARGET, "20260101T000000Z-smoke-lab", processes=1)
 
 
+def test_what_every_generator_has_told_of():
+    """The states come each second, the requests less often, and workers not at the same time."""
+    evidence = Evidence.of(Plan(profile=profile(), address="127.0.0.1", domain="x.test", lab=True))
+    assert evidence.reported == 0
+    for worker, at, reported in (("a", 6, 5), ("b", 4, 4), ("a", 9, 5), ("b", 7, 7)):
+        evidence.add({"kind": "state", "worker": worker, "at": at, "reported": reported})
+    assert (evidence.elapsed, evidence.reported) == (9, 5)
+
+
+def test_addresses_that_workers_share_count_once():
+    evidence = evidence_of(profile())
+    for worker, addresses in (("a", ["10.0.0.1", "10.0.0.2"]), ("b", ["10.0.0.2", "10.0.0.3"])):
+        evidence.add({"kind": "sources", "worker": worker, "addresses": addresses})
+    run = run_of(evidence, TARGET, "20260101T000000Z-smoke-lab", processes=1)
+    assert run.sources == 3
+
+
 def test_a_sound_run_is_met():
     run = judged()
     assert run.verdict == "met", run.reasons

@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from loadtests.analysis import generator, incomplete
 
 
@@ -21,6 +23,15 @@ def test_all_requests_are_made_over_one_connection_a_user(site, plan_of, trial):
     assert found.connections_opened == found.connections_most == site.connections == 20
     assert found.users == 20
     assert found.late_p99 < 0.5
+
+
+def test_a_state_says_of_which_requests_has_been_told(site, plan_of, trial):
+    evidence = trial(plan_of(users=10, rate=40, seconds=8)).run()
+    states = evidence.states
+    assert all(one["reported"] <= one["at"] for one in states)
+    between = [one for one in states if one["reported"] < one["at"] - 1.5]
+    assert between
+    assert evidence.reported == pytest.approx(evidence.elapsed, abs=0.1)
 
 
 def test_users_come_from_their_addresses(site, plan_of, trial):

@@ -207,7 +207,7 @@ def test_a_worker_elsewhere_that_is_lost_ends_the_run(plan_of, trial, hired, sig
     workers = [hired(attempt.port) for _ in range(2)]
 
     def lost(it):
-        if it.evidence.elapsed > 4 and workers[0].poll() is None:
+        if it.evidence.elapsed > 1 and workers[0].poll() is None:
             getattr(workers[0], signal)()
         return False
 
@@ -224,7 +224,7 @@ def test_the_last_worker_that_is_lost_is_named_too(plan_of, trial, hired):
     worker = hired(attempt.port)
 
     def lost(it):
-        if it.evidence.elapsed > 4:
+        if it.evidence.elapsed > 1:
             worker.kill()
         return False
 
@@ -238,10 +238,10 @@ def test_a_run_that_is_stopped_keeps_what_all_workers_have(site, plan_of, trial,
     attempt = trial(plan, workers=2, remote=True)
     for _ in range(2):
         hired(attempt.port)
-    evidence = attempt.run(until=lambda it: it.evidence.elapsed > 7)
+    evidence = attempt.run(until=lambda it: it.evidence.elapsed > 4)
     assert attempt.locust.complaints() == []
     assert incomplete(evidence.rows, evidence.merged, 2) == []
-    assert evidence.merged.total().requests == site.requests > 1000
+    assert evidence.merged.total().requests == site.requests > 600
 
 
 def test_a_worker_too_many_is_no_silent_change_of_the_load(plan_of, trial, hired):
