@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from connect_infra.errors import ObservationError
-from connect_infra.report import results
+from connect_infra.report import results, summary
 from connect_infra.report.results import Result, Run
 
 STATUSES = ["pass", "fail", "error", "waived", "not_applicable"]
@@ -106,7 +106,7 @@ def test_the_summary_says_what_is_wrong_once_and_counts():
     ]
     screen = io.StringIO()
     made = run(result("fail", message="[work_mem] is 1MB"), *down)
-    results.summarise(made, ["E01"], Console(file=screen, width=200))
+    summary.summarise(made, ["E01"], Console(file=screen, width=200))
     text = screen.getvalue()
     assert text.count("refused") == 1
     assert "redis-cache.bind, redis-cache.port" in text

@@ -4,13 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rich.console import Console
 
 from connect_infra.errors import ConnectInfraError
 from connect_infra.report.plugin import NOTHING_ASSERTED, SPECS, UNUSABLE, gathering
 from connect_infra.report.plugin.gathering import workerinput
 from connect_infra.report.plugin.verification import Verification, begin, verification_of
-from connect_infra.report.results import summarise
 from connect_infra.transport import implementation
 
 if TYPE_CHECKING:
@@ -118,6 +116,10 @@ def pytest_terminal_summary(
     verification = verification_of(config)
     if verification is None:
         return
+    from rich.console import Console
+
+    from connect_infra.report.summary import summarise
+
     terminalreporter.ensure_newline()
     console = Console(
         file=terminalreporter._tw._file,
