@@ -15,11 +15,14 @@ import resource
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gevent
-from locust import LoadTestShape, User, events, task
+from gevent import Greenlet
+from gevent.pool import Group
+from locust import LoadTestShape, User, events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
@@ -64,30 +67,20 @@ class Visitor(User):
 
     guest: Guest
 
-    def on_start(self) -> None:
-        """Join the others."""
+    def start(self, group: Group) -> Greenlet:
+        """Join the others. Locust counts greenlets: this one is counted and never runs."""
         assert run.generator is not None
         self.guest = run.generator.join()
+        self._group = group
+        self._greenlet = Greenlet(User.run, self)
+        group.add(self._greenlet)
+        return self._greenlet
 
-    def on_stop(self) -> None:
+    def stop(self, force: bool = False) -> bool:
         """Hang up."""
         self.guest.leave()
-
-    @task
-    def visit(self) -> None:
-        """Wait for the next moment, ask, and tell locust too."""
-        outcome = self.guest.visit()
-        if outcome is None:
-            return
-        name, seconds, size, error = outcome
-        self.environment.events.request.fire(
-            request_type="ask",
-            name=name,
-            response_time=seconds * 1000,
-            response_length=size,
-            exception=RuntimeError(error) if error else None,
-            context={},
-        )
+        self._group.killone(self._greenlet)
+        return True
 
 
 class Schedule(LoadTestShape):
@@ -166,10 +159,23 @@ def make_generator(environment: Environment) -> None:
         index = number(runner.client_id, chosen.crew)
         plan = with_own_sources(plan, runner)
     run.plan = plan
-    run.generator = Generator(plan, index, accounts.password(lab=plan.lab))
+    told = partial(tell, environment)
+    run.generator = Generator(plan, index, accounts.password(lab=plan.lab), told)
     run.generator.prepare()
     if not isinstance(runner, WorkerRunner):
         gevent.spawn(keep_writing)
+
+
+def tell(environment: Any, name: str, seconds: float, size: int, error: str) -> None:
+    """Let locust know of a request."""
+    environment.events.request.fire(
+        request_type="ask",
+        name=name,
+        response_time=seconds * 1000,
+        response_length=size,
+        exception=RuntimeError(error) if error else None,
+        context={},
+    )
 
 
 @events.spawning_complete.add_listener

@@ -31,6 +31,7 @@ class LittleSite:
     trusted: str = ""
     requests: int = 0
     connections: int = 0
+    open: int = 0
     peers: Counter[str] = field(default_factory=Counter)
     close_after: float | None = None
     """Seconds after which an idle connection is closed."""
@@ -40,6 +41,7 @@ class LittleSite:
 
     async def serve(self, reader, writer):
         self.connections += 1
+        self.open += 1
         self.peers[writer.get_extra_info("peername")[0]] += 1
         try:
             while True:
@@ -52,6 +54,7 @@ class LittleSite:
         except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
             pass
         finally:
+            self.open -= 1
             writer.close()
 
     def answer(self, path: str) -> bytes:
@@ -80,8 +83,17 @@ def site(tmp_path):
     server = asyncio.run_coroutine_threadsafe(starting, loop).result(10)
     made.port = server.sockets[0].getsockname()[1]
     yield made
+    asyncio.run_coroutine_threadsafe(hang_up(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
+
+
+async def hang_up() -> None:
+    """End what still waits for a user."""
+    serving = asyncio.all_tasks() - {asyncio.current_task()}
+    for one in serving:
+        one.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
 
 
 def _profile(users=20, rate=20.0, seconds=5.0, **more) -> Profile:

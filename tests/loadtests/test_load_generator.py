@@ -81,6 +81,14 @@ def test_another_host_name_is_no_site(plan_of, trial):
     assert kind.startswith("certificate refused: Hostname mismatch")
 
 
+def test_a_generator_that_fails_by_itself_says_so(plan_of, trial):
+    """With such a name Python's TLS does not even begin."""
+    evidence = trial(plan_of(domain=".test", users=5, rate=5)).run()
+    assert evidence.merged.total().errors == {"the generator failed: ValueError": 25}
+    reasons = incomplete(evidence.rows, evidence.merged, 1)
+    assert reasons == ["the generator failed: ValueError"]
+
+
 def test_wrong_content_is_an_error(site, plan_of, trial):
     evidence = trial(plan_of(users=5, rate=10, mix={"health": 1})).run()
     assert evidence.merged.total().errors == {"unreadable content: JSONDecodeError": 50}
