@@ -1,12 +1,11 @@
 """A user's one connection: TLS 1.2 or 1.3 with names checked, kept alive, from a given address.
 
-It is the standard library's client on gevent's sockets. Locust's own FastHttpUser makes a TLS
+It is TLS on gevent's sockets. Locust's own FastHttpUser makes a TLS
 context for each user (0.8 MB and 20 ms), and looks for closed connections with select(2), which
 ends at file descriptor 1023; here all users share one context, and epoll has no such end. Nobody
 waits at an idle connection: the event loop says when the server hangs up.
 """
 
-import http.client
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +13,9 @@ from typing import Any
 import gevent
 from gevent import socket
 
-from loadtests.actions import BROWSER
+from loadtests.alarm import READABLE
 from loadtests.exchange import Answer, Request
-
-READABLE = 1
-"""The event of a file that has something to read, as libev numbers it."""
+from loadtests.wire import packed, receive
 
 
 @dataclass
@@ -81,27 +78,24 @@ class Browser:
             self._traffic.open -= 1
 
     def _ask(self, request: Request) -> Answer:
+        text = packed(request, self._domain)
         line = self._line or self._open()
-        # A client of its own for each request: one that lives on keeps the last answer in memory.
-        client = http.client.HTTPConnection(self._domain)
-        client.sock = line
         try:
             with gevent.Timeout(self._timeout, TimeoutError(f"no answer in {self._timeout:g} s")):
-                headers = BROWSER | dict(request.headers)
-                client.request(request.method, request.path, request.body or None, headers)
-                answer = client.getresponse()
-                named = {name.lower(): value for name, value in answer.getheaders()}
-                result = Answer(answer.status, named, answer.read())
+                sent = 0
+                while sent < len(text):
+                    sent += line.write(text[sent:])
+                answer, goes_on = receive(line)
         except BaseException:
             self.close()
             raise
-        if answer.will_close:
+        if not goes_on:
             self._closed_by_server()
         else:
             # Sends nothing (SSL_write(3)), and gives OpenSSL's buffer back, 16 kB: a session ticket
             # makes it take one that it would else keep until the next request.
             line.write(b"")
-        return result
+        return answer
 
     def _open(self) -> ssl.SSLSocket:
         with gevent.Timeout(self._timeout, TimeoutError(f"no connection in {self._timeout:g} s")):

@@ -1,7 +1,7 @@
 """The users of one process: each asks at its moments, and has the outcome recorded.
 
-A user that has nothing to ask is a timer and a connection. It has no greenlet of its own, whose
-stack would take 16 kB.
+A user that has nothing to ask is a moment in a list and a connection. It has no greenlet of its
+own, whose stack would take 16 kB.
 """
 
 import ctypes
@@ -13,12 +13,14 @@ import ssl
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import gevent
 
 from connect_infra.errors import LoadError
 from loadtests import arrivals
 from loadtests.actions import ACTIONS, Visitor
+from loadtests.alarm import Alarm
 from loadtests.browser import Browser, Traffic
 from loadtests.exchange import CUT_OFF, OWN_FAULT, Request, fault
 from loadtests.plan import Plan
@@ -29,6 +31,9 @@ SESSIONS = 5
 
 HEAD_START = 1.0
 """Seconds between the last user's being there and the run's start."""
+
+READY = 0.01
+"""Seconds before its moment at which a user makes up what to ask, so that it is not late."""
 
 Told = Callable[[str, float, int, str], None]
 """Hears of each request: its action, seconds, bytes, and what is wrong (empty: nothing)."""
@@ -44,6 +49,7 @@ class Generator:
         self.recorder = Recorder(window_seconds(plan.profile.duration))
         self.traffic = Traffic()
         self.started = 0
+        self.alarm = Alarm()
         self._guests: list[Guest] = []
         self._index = index
         self._password = password
@@ -83,6 +89,15 @@ class Generator:
         self._start = time.monotonic() + HEAD_START
         for guest in self._guests:
             guest.begin()
+
+    def end(self) -> None:
+        """Let nobody ask any more."""
+        self.alarm.close()
+
+    def moment(self, due: float) -> float:
+        """The moment of time.monotonic() that is `due` seconds after the start."""
+        assert self._start is not None
+        return self._start + due
 
     @property
     def elapsed(self) -> float:
@@ -160,6 +175,7 @@ class Guest:
             arrivals.visits(number, profile.users, profile.arrivals, profile.spacing, profile.seed)
         )
         self._visiting: gevent.Greenlet | None = None
+        self._left = False
 
     def begin(self) -> None:
         """Be there at the next moment. After the last one the user stays connected and is silent.
@@ -168,28 +184,32 @@ class Guest:
         """
         visit, due = next(self._moments, (0, None))
         if due is not None:
-            left = max(0.0, due - self._generator.elapsed)
-            self._visiting = gevent.spawn_later(left, self._visit, visit, due, idle=left > 0)
+            come = partial(self._come, visit, due)
+            self._generator.alarm.at(self._generator.moment(due) - READY, come)
 
     def leave(self) -> None:
         """Hang up, whatever is under way."""
+        self._left = True
         if self._visiting is not None:
             self._visiting.kill()
         self._browser.close()
 
-    def _visit(self, visit: int, due: float, *, idle: bool) -> None:
-        generator = self._generator
-        if idle:
-            # A timer counts from when the event loop last looked at the clock, and so ends early.
-            while (early := due - generator.elapsed) > 0:
-                gevent.sleep(early)
-            generator.recorder.record_lateness(due, generator.elapsed - due)
-        generator.told(*self._ask(visit, due))
-        self.begin()
+    def _come(self, visit: int, due: float) -> None:
+        if not self._left:
+            self._visiting = gevent.spawn(self._visit, visit, due)
 
-    def _ask(self, visit: int, due: float) -> tuple[str, float, int, str]:
+    def _visit(self, visit: int, due: float) -> None:
         generator = self._generator
         name, request = generator.choose(self._number, visit)
+        if generator.elapsed < due:
+            generator.alarm.wait(generator.moment(due))
+            generator.recorder.record_lateness(due, generator.elapsed - due)
+        generator.told(*self._ask(due, name, request))
+        self._visiting = None
+        self.begin()
+
+    def _ask(self, due: float, name: str, request: Request) -> tuple[str, float, int, str]:
+        generator = self._generator
         size, ended = 0, None
         error = CUT_OFF
         generator.started += 1

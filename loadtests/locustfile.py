@@ -22,7 +22,7 @@ from typing import Any
 import gevent
 from gevent import Greenlet
 from gevent.pool import Group
-from locust import LoadTestShape, User, events
+from locust import LoadTestShape, User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
@@ -81,6 +81,10 @@ class Visitor(User):
         self.guest.leave()
         self._group.killone(self._greenlet)
         return True
+
+    @task
+    def ask(self) -> None:
+        """Do nothing: what is asked and when is the plan's. Locust's page shows a user's tasks."""
 
 
 class Schedule(LoadTestShape):
@@ -222,6 +226,8 @@ def reported(client_id: str, data: dict[str, Any], **_: Any) -> None:
 def finish(environment: Environment, **_: Any) -> None:
     """The last rows of a process without workers; a worker has sent users home, addresses go."""
     run.stopped = True
+    if run.generator is not None:
+        run.generator.end()
     if not isinstance(environment.runner, WorkerRunner):
         run.write(run.report())
         run.generator = None

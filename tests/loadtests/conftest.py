@@ -38,6 +38,8 @@ class LittleSite:
     stall_at: int = -1
     """The request, counted from 1, that holds up all others."""
     stall: float = 0.0
+    refusal: bytes = b""
+    """What everybody gets instead of an answer."""
 
     async def serve(self, reader, writer):
         self.connections += 1
@@ -59,8 +61,8 @@ class LittleSite:
 
     def answer(self, path: str) -> bytes:
         nonce = re.search(r"nonce=(\w+)", path)
-        if path.startswith("/api/limited"):
-            return b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"
+        if self.refusal:
+            return self.refusal
         body = STYLE
         if nonce:
             body = f'<meta name="nonce" content="{nonce[1]}">'.encode()
