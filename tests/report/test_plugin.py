@@ -81,6 +81,19 @@ def test_cannot_end(control, breaks_after):
     pass
 """
 
+ORDERED = """
+import pytest
+
+@pytest.mark.controls("postgresql.work_mem")
+def test_reads(control): pass
+
+@pytest.mark.controls("postgresql.max_connections")
+def test_asks(control, through): pass
+
+@pytest.fixture
+def through(connection): pass
+"""
+
 COUNTING = """
 import os
 
@@ -254,6 +267,20 @@ def test_workers_give_the_same_verdicts_from_one_round_trip(run, project):
         name: one["status"] for name, one in by_id(shared).items()
     }
     assert list(project.glob("connect-infra-*")) == []
+
+
+def test_what_waits_for_the_target_runs_first(run, project):
+    (project / "specs" / "test_some.py").write_text(ORDERED)
+    (project / "conftest.py").write_text(COUNTING)
+    run()
+    assert [line.partition("[")[0] for line in (project / "reported").read_text().splitlines()] == [
+        "test_asks",
+        "test_reads",
+    ]
+
+
+def test_workers_take_what_another_has_not_begun(run):
+    assert "WorkStealingScheduling" in run("-n", "2", "-vv")[1]
 
 
 def test_workers_agree_on_controls_that_were_named_as_a_set(run, project):

@@ -12,6 +12,9 @@ from connect_infra.report.plugin.verification import Verification, verification_
 CONTAINERS = "containers"
 """The directory of the specs of the containers topology; the others are native."""
 
+_ASKING = {"connection", "target"}
+"""The fixtures through which a spec asks the target itself; what others know is in the facts."""
+
 _control_id = pytest.StashKey[str]()
 
 
@@ -76,6 +79,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
         items[:] = kept
+    items.sort(key=_is_quick)
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    """Whether a spec only reads facts. Those that ask the target run first, whatever they wait for:
+    what xdist's workers share out at the end is then short."""
+    return _ASKING.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def _chosen(item: pytest.Item, config: pytest.Config, run: Verification | None) -> bool:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 HYPOTHESIS = "hypothesispytest"
 
+STEALING = "worksteal"
+"""How xdist shares specs out: `load` would give one worker all the few that wait for the target."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that choose a target and what to do with the results."""
@@ -48,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
             returncode=UNUSABLE,
         )
     _leave_the_summary_to_us(config)
+    if config.getoption("dist", "no") == "load":
+        config.option.dist = STEALING
     begin(config, verification)
     if not workerinput(config):
         implementation(verification.target.way)  # its imports are not for the thread
