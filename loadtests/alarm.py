@@ -63,10 +63,13 @@ class Alarm:
         waiter.get()
 
     def close(self) -> None:
-        """Call nobody any more."""
+        """Call nobody any more; once closed, it stays so."""
+        if self._file < 0:
+            return
         self._watcher.stop()
         self._watcher.close()
         os.close(self._file)
+        self._file = -1
         self._calls.clear()
 
     def _ring(self) -> None:

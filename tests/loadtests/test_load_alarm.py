@@ -50,5 +50,16 @@ def test_nobody_is_called_after_the_end():
     alarm, called = Alarm(), []
     alarm.at(time.monotonic() + 0.05, lambda: called.append(1))
     alarm.close()
+    alarm.close()
     gevent.sleep(0.1)
     assert called == []
+
+
+def test_who_is_added_while_it_rings_is_called_too(alarm):
+    moment, called = time.monotonic() + 0.05, []
+    alarm.at(moment, lambda: called.append("first"))
+    time.sleep(0.1)  # it has rung, and the event loop has not yet looked
+    alarm.at(moment - 1, lambda: called.append("earlier"))
+    alarm.at(moment + 0.1, lambda: called.append("later"))
+    gevent.sleep(0.2)
+    assert called == ["earlier", "first", "later"]
