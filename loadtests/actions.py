@@ -1,13 +1,13 @@
 """What Connect's users do: the request of each action, and what its answer must hold."""
 
-import gzip
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import get_args
 from urllib.parse import quote
 
+from loadtests.exchange import Answer, Check, Request
 from loadtests.profile import ActionName
 
 PROGRAMS, ORGANIZATIONS, USERS = 100_000, 10_000, 10_000
@@ -46,56 +46,12 @@ DATA = {"Accept": "application/json"}
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back. Header names are in lower case; `body` is as it was sent."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def content(self) -> bytes:
-        """The body without its compression."""
-        if self.headers.get("content-encoding") == "gzip":
-            return gzip.decompress(self.body)
-        return self.body
-
-    def json(self) -> Any:
-        """The body as JSON; ValueError when it is none."""
-        return json.loads(self.content())
-
-
-Check = Callable[[Answer], bool]
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request, the status that its answer must have, and what else must hold of it."""
-
-    path: str
-    check: Check
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    status: int = 200
-
-
-@dataclass(frozen=True)
 class Visitor:
     """What a request may depend on: chance, a session from earlier, the accounts' password."""
 
     chance: random.Random
     password: str
     token: str = ""
-
-
-def fault(request: Request, answer: Answer) -> str:
-    """Why an answer is none; empty when it is right."""
-    if answer.status != request.status:
-        return f"status {answer.status}"
-    try:
-        return "" if request.check(answer) else "wrong content"
-    except (ValueError, KeyError, TypeError, IndexError, OSError, EOFError) as problem:
-        return f"unreadable content: {type(problem).__name__}"
 
 
 def home(who: Visitor) -> Request:

@@ -65,9 +65,12 @@ def _read_series(evidence: Evidence, asked: Prometheus, end: float) -> None:
     assert evidence.begun is not None
     for name in QUERIES:
         try:
-            evidence.series.append(asked.series(name, evidence.begun, end))
+            series = asked.series(name, evidence.begun, end)
         except ConnectInfraError as problem:
             evidence.missing.append(str(problem))
+            continue
+        if series.points:
+            evidence.series.append(series)
 
 
 def _drained(target: Target) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from hdrh.histogram import HdrHistogram
 
 from loadtests import arrivals
+from loadtests.exchange import CUT_OFF, OWN_FAULT
 from loadtests.plan import KEEP_ALIVE
 from loadtests.profile import Profile
 from loadtests.recorder import Cell, Merged, Row
@@ -15,8 +16,6 @@ from loadtests.result import (
     Latency,
     Window,
 )
-
-CUT_OFF = "cut off at the end"
 
 
 def latency_of(found: HdrHistogram) -> Latency:
@@ -155,7 +154,7 @@ def _cores(states: Sequence[Row]) -> tuple[float | None, float | None]:
 def incomplete(rows: Sequence[Row], merged: Merged, processes: int) -> list[str]:
     """Why the rows are not all there is; each is a reason for an invalid run."""
     ends = {row.get("worker", ""): row["requests"] for row in rows if row["kind"] == "end"}
-    reasons = []
+    reasons = [kind for kind in merged.total().errors if kind.startswith(OWN_FAULT)]
     if len(by_process(rows)) < processes:
         reasons.append(f"{len(by_process(rows))} of {processes} generator processes reported")
     for worker in by_process(rows):

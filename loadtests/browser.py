@@ -1,19 +1,21 @@
 """A user's one connection: TLS 1.2 or 1.3 with names checked, kept alive, from a given address.
 
-It is the standard library's client on gevent's sockets. Locust's own FastHttpUser makes a TLS
+It is TLS on gevent's sockets. Locust's own FastHttpUser makes a TLS
 context for each user (0.8 MB and 20 ms), and looks for closed connections with select(2), which
-ends at file descriptor 1023; here all users share one context, and epoll has no such end.
+ends at file descriptor 1023; here all users share one context, and epoll has no such end. Nobody
+waits at an idle connection: the event loop says when the server hangs up.
 """
 
-import http.client
 import ssl
-import time
 from dataclasses import dataclass
+from typing import Any
 
 import gevent
 from gevent import socket
 
-from loadtests.actions import BROWSER, Answer, Request
+from loadtests.alarm import READABLE
+from loadtests.exchange import Answer, Request
+from loadtests.wire import packed, receive
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Browser:
         self._timeout = timeout
         self._traffic = traffic
         self._line: ssl.SSLSocket | None = None
+        self._watcher: Any = None  # of gevent's event loop, which has no types
 
     def ask(self, request: Request) -> Answer:
         """Send one request and read its answer; OSError or HTTPException when that fails.
@@ -54,6 +57,7 @@ class Browser:
         just as a kept one was used again, a GET is sent once more, as browsers do (RFC 9110,
         9.2.2).
         """
+        self._look_away()
         kept = self._line is not None
         try:
             return self._ask(request)
@@ -62,45 +66,36 @@ class Browser:
                 raise
             self._traffic.closed_by_server += 1
             return self._ask(request)
-
-    def idle(self, until: float) -> None:
-        """Do nothing until a moment of time.monotonic(); notice when the server hangs up."""
-        while (left := until - time.monotonic()) > 0:
-            if self._line is None:
-                gevent.sleep(left)
-                return
-            try:
-                # An idle connection has nothing to say: readable means that it ends.
-                socket.wait_read(self._line.fileno(), timeout=left)
-            except TimeoutError:
-                return
-            self._closed_by_server()
+        finally:
+            self._watch()
 
     def close(self) -> None:
         """Hang up."""
+        self._look_away()
         if self._line is not None:
             self._line.close()
             self._line = None
             self._traffic.open -= 1
 
     def _ask(self, request: Request) -> Answer:
+        text = packed(request, self._domain)
         line = self._line or self._open()
-        # A client of its own for each request: one that lives on keeps the last answer in memory.
-        client = http.client.HTTPConnection(self._domain)
-        client.sock = line
         try:
             with gevent.Timeout(self._timeout, TimeoutError(f"no answer in {self._timeout:g} s")):
-                headers = BROWSER | dict(request.headers)
-                client.request(request.method, request.path, request.body or None, headers)
-                answer = client.getresponse()
-                named = {name.lower(): value for name, value in answer.getheaders()}
-                result = Answer(answer.status, named, answer.read())
+                sent = 0
+                while sent < len(text):
+                    sent += line.write(text[sent:])
+                answer, goes_on = receive(line)
         except BaseException:
             self.close()
             raise
-        if answer.will_close:
+        if not goes_on:
             self._closed_by_server()
-        return result
+        else:
+            # Sends nothing (SSL_write(3)), and gives OpenSSL's buffer back, 16 kB: a session ticket
+            # makes it take one that it would else keep until the next request.
+            line.write(b"")
+        return answer
 
     def _open(self) -> ssl.SSLSocket:
         with gevent.Timeout(self._timeout, TimeoutError(f"no connection in {self._timeout:g} s")):
@@ -116,6 +111,18 @@ class Browser:
         self._traffic.opened += 1
         self._traffic.most = max(self._traffic.most, self._traffic.open)
         return line
+
+    def _watch(self) -> None:
+        """An idle connection has nothing to say: readable means that it ends."""
+        if self._line is not None:
+            self._watcher = gevent.get_hub().loop.io(self._line.fileno(), READABLE)
+            self._watcher.start(self._closed_by_server)
+
+    def _look_away(self) -> None:
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
 
     def _closed_by_server(self) -> None:
         self._traffic.closed_by_server += 1

@@ -6,8 +6,8 @@ from importlib.metadata import version
 
 from connect_infra.targets import Target
 from loadtests import analysis, knee, server
-from loadtests.analysis import CUT_OFF
 from loadtests.evidence import Evidence
+from loadtests.exchange import CUT_OFF
 from loadtests.profile import Profile
 from loadtests.recorder import Cell
 from loadtests.result import Knee, LoadRun, ServerResult, ServerSample
@@ -123,7 +123,8 @@ def _measures(
     if total.requests:
         ended = total.requests - total.errors[CUT_OFF]
         found["error_rate"] = 100 * total.errors.total() / total.requests
-        found["limited"] = 100 * total.errors[TOO_MANY] / max(1, ended)
+        limited = sum(n for kind, n in total.errors.items() if kind.startswith(TOO_MANY))
+        found["limited"] = 100 * limited / max(1, ended)
         seconds = _measured_seconds(evidence, profile)
         found["rate"] = measured.latency.get_total_count() / seconds if seconds > 0 else None
         for name, quantile in {"p50": 50, "p95": 95, "p99": 99, "p999": 99.9}.items():

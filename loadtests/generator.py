@@ -1,4 +1,8 @@
-"""The users of one process: each waits for its moment, asks, and has the outcome recorded."""
+"""The users of one process: each asks at its moments, and has the outcome recorded.
+
+A user that has nothing to ask is a moment in a list and a connection. It has no greenlet of its
+own, whose stack would take 16 kB.
+"""
 
 import ctypes
 import gc
@@ -7,14 +11,18 @@ import random
 import resource
 import ssl
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from gevent.event import Event
+import gevent
 
 from connect_infra.errors import LoadError
 from loadtests import arrivals
-from loadtests.actions import ACTIONS, Request, Visitor, fault
+from loadtests.actions import ACTIONS, Visitor
+from loadtests.alarm import Alarm
 from loadtests.browser import Browser, Traffic
+from loadtests.exchange import CUT_OFF, OWN_FAULT, Request, fault
 from loadtests.plan import Plan
 from loadtests.recorder import Recorder, Row, window_seconds
 
@@ -24,23 +32,30 @@ SESSIONS = 5
 HEAD_START = 1.0
 """Seconds between the last user's being there and the run's start."""
 
+READY = 0.01
+"""Seconds before its moment at which a user makes up what to ask, so that it is not late."""
+
+Told = Callable[[str, float, int, str], None]
+"""Hears of each request: its action, seconds, bytes, and what is wrong (empty: nothing)."""
+
 
 class Generator:
     """All users of one process, what they share, and what became of their requests."""
 
-    def __init__(self, plan: Plan, index: int, password: str) -> None:
+    def __init__(self, plan: Plan, index: int, password: str, told: Told) -> None:
         """Take every `plan.workers`-th user, beginning with number `index`."""
         self.plan = plan
+        self.told = told
         self.recorder = Recorder(window_seconds(plan.profile.duration))
         self.traffic = Traffic()
         self.started = 0
-        self.users = 0
+        self.alarm = Alarm()
+        self._guests: list[Guest] = []
         self._index = index
         self._password = password
         self._context = ssl.create_default_context(cadata=plan.authority or None)
         self._tokens: list[str] = []
-        self._begun = Event()
-        self._start = 0.0
+        self._start: float | None = None
         self._reported = -HEAD_START
 
     def prepare(self) -> None:
@@ -72,12 +87,22 @@ class Generator:
         gc.collect()
         gc.freeze()
         self._start = time.monotonic() + HEAD_START
-        self._begun.set()
+        for guest in self._guests:
+            guest.begin()
+
+    def end(self) -> None:
+        """Let nobody ask any more."""
+        self.alarm.close()
+
+    def moment(self, due: float) -> float:
+        """The moment of time.monotonic() that is `due` seconds after the start."""
+        assert self._start is not None
+        return self._start + due
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start; below 0 before it."""
-        return time.monotonic() - self._start if self._begun.is_set() else -HEAD_START
+        return time.monotonic() - self._start if self._start is not None else -HEAD_START
 
     @property
     def in_flight(self) -> int:
@@ -98,7 +123,7 @@ class Generator:
             "kind": "state",
             "at": round(self.elapsed, 3),
             "reported": round(self._reported, 3),
-            "users": self.users,
+            "users": len(self._guests),
             "open": self.traffic.open,
             "most_open": self.traffic.most,
             "opened": self.traffic.opened,
@@ -124,17 +149,9 @@ class Generator:
 
     def join(self) -> "Guest":
         """The process' next user."""
-        guest = Guest(self, self._index + self.users * self.plan.workers)
-        self.users += 1
+        guest = Guest(self, self._index + len(self._guests) * self.plan.workers)
+        self._guests.append(guest)
         return guest
-
-    def wait(self) -> None:
-        """Wait until the run begins."""
-        self._begun.wait()
-
-    def moment(self, due: float) -> float:
-        """The moment of time.monotonic() that is `due` seconds after the start."""
-        return self._start + due
 
     def choose(self, number: int, visit: int) -> tuple[str, Request]:
         """What a user does at a visit: the same in every run with the same seed."""
@@ -157,41 +174,56 @@ class Guest:
         self._moments: Iterator[tuple[int, float]] = enumerate(
             arrivals.visits(number, profile.users, profile.arrivals, profile.spacing, profile.seed)
         )
+        self._visiting: gevent.Greenlet | None = None
+        self._left = False
 
-    def visit(self) -> tuple[str, float, int, str] | None:
-        """Wait for the next moment and ask: (action, seconds, bytes, error); None after the last.
+    def begin(self) -> None:
+        """Be there at the next moment. After the last one the user stays connected and is silent.
 
-        The seconds count from the intended moment, whenever the request was really sent.
+        A request counts from its intended moment, whenever it was really sent.
         """
-        self._generator.wait()
         visit, due = next(self._moments, (0, None))
-        if due is None:
-            self._browser.idle(float("inf"))
-            return None
-        moment = self._generator.moment(due)
-        was_idle = time.monotonic() < moment
-        self._browser.idle(moment)
-        if was_idle:
-            self._generator.recorder.record_lateness(due, time.monotonic() - moment)
-        return self._ask(visit, due, moment)
+        if due is not None:
+            come = partial(self._come, visit, due)
+            self._generator.alarm.at(self._generator.moment(due) - READY, come)
 
     def leave(self) -> None:
-        """Hang up."""
+        """Hang up, whatever is under way."""
+        self._left = True
+        if self._visiting is not None:
+            self._visiting.kill()
         self._browser.close()
 
-    def _ask(self, visit: int, due: float, moment: float) -> tuple[str, float, int, str]:
+    def _come(self, visit: int, due: float) -> None:
+        if not self._left:
+            self._visiting = gevent.spawn(self._visit, visit, due)
+
+    def _visit(self, visit: int, due: float) -> None:
         generator = self._generator
         name, request = generator.choose(self._number, visit)
-        size = 0
-        error = "cut off at the end"
+        if generator.elapsed < due:
+            generator.alarm.wait(generator.moment(due))
+            generator.recorder.record_lateness(due, generator.elapsed - due)
+        generator.told(*self._ask(due, name, request))
+        self._visiting = None
+        self.begin()
+
+    def _ask(self, due: float, name: str, request: Request) -> tuple[str, float, int, str]:
+        generator = self._generator
+        size, ended = 0, None
+        error = CUT_OFF
         generator.started += 1
         try:
             answer = self._browser.ask(request)
+            ended = generator.elapsed  # what looking at the answer takes is not the site's
             error, size = fault(request, answer), len(answer.body)
         except (OSError, http.client.HTTPException) as problem:
             error = named(problem)
+        except Exception as problem:
+            error = f"{OWN_FAULT}: {type(problem).__name__}"
+            traceback.print_exc()
         finally:
-            seconds = time.monotonic() - moment
+            seconds = (generator.elapsed if ended is None else ended) - due
             generator.recorder.record(due, name, seconds, error)
         return name, seconds, size, error
 

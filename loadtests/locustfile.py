@@ -15,10 +15,13 @@ import resource
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gevent
+from gevent import Greenlet
+from gevent.pool import Group
 from locust import LoadTestShape, User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -64,30 +67,24 @@ class Visitor(User):
 
     guest: Guest
 
-    def on_start(self) -> None:
-        """Join the others."""
+    def start(self, group: Group) -> Greenlet:
+        """Join the others. Locust counts greenlets: this one is counted and never runs."""
         assert run.generator is not None
         self.guest = run.generator.join()
+        self._group = group
+        self._greenlet = Greenlet(User.run, self)
+        group.add(self._greenlet)
+        return self._greenlet
 
-    def on_stop(self) -> None:
+    def stop(self, force: bool = False) -> bool:
         """Hang up."""
         self.guest.leave()
+        self._group.killone(self._greenlet)
+        return True
 
     @task
-    def visit(self) -> None:
-        """Wait for the next moment, ask, and tell locust too."""
-        outcome = self.guest.visit()
-        if outcome is None:
-            return
-        name, seconds, size, error = outcome
-        self.environment.events.request.fire(
-            request_type="ask",
-            name=name,
-            response_time=seconds * 1000,
-            response_length=size,
-            exception=RuntimeError(error) if error else None,
-            context={},
-        )
+    def ask(self) -> None:
+        """Do nothing: what is asked and when is the plan's. Locust's page shows a user's tasks."""
 
 
 class Schedule(LoadTestShape):
@@ -166,10 +163,23 @@ def make_generator(environment: Environment) -> None:
         index = number(runner.client_id, chosen.crew)
         plan = with_own_sources(plan, runner)
     run.plan = plan
-    run.generator = Generator(plan, index, accounts.password(lab=plan.lab))
+    told = partial(tell, environment)
+    run.generator = Generator(plan, index, accounts.password(lab=plan.lab), told)
     run.generator.prepare()
     if not isinstance(runner, WorkerRunner):
         gevent.spawn(keep_writing)
+
+
+def tell(environment: Any, name: str, seconds: float, size: int, error: str) -> None:
+    """Let locust know of a request."""
+    environment.events.request.fire(
+        request_type="ask",
+        name=name,
+        response_time=seconds * 1000,
+        response_length=size,
+        exception=RuntimeError(error) if error else None,
+        context={},
+    )
 
 
 @events.spawning_complete.add_listener
@@ -216,6 +226,8 @@ def reported(client_id: str, data: dict[str, Any], **_: Any) -> None:
 def finish(environment: Environment, **_: Any) -> None:
     """The last rows of a process without workers; a worker has sent users home, addresses go."""
     run.stopped = True
+    if run.generator is not None:
+        run.generator.end()
     if not isinstance(environment.runner, WorkerRunner):
         run.write(run.report())
         run.generator = None

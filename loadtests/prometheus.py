@@ -88,7 +88,8 @@ class Prometheus:
     def series(self, name: str, start: float, end: float) -> Series:
         """A query's values between two moments of the epoch, by seconds after the first.
 
-        ObservationError when Prometheus refuses, or has no value at all.
+        A share of nothing (no request to the cache) has no points. ObservationError when
+        Prometheus refuses, or does not know the series.
         """
         query = QUERIES[name]
         parameters = {"query": query.promql, "start": start, "end": end, "step": SCRAPE}
@@ -99,7 +100,7 @@ class Prometheus:
             for at, value in row["values"]
             if value not in {"NaN", "+Inf", "-Inf"}
         ]
-        if not points:
+        if not found:
             raise _unusable("values", "none", f"Prometheus, {name}")
         return Series(
             name=name,

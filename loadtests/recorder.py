@@ -5,7 +5,7 @@ grouped by windows of the run and by action; a request belongs to the window in 
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,13 +58,14 @@ class Recorder:
         """Start with nothing."""
         self.window_seconds = window_seconds
         self.ended = 0
-        self._cells: dict[tuple[int, str], Cell] = {}
-        self._late: dict[int, HdrHistogram] = {}
+        # An empty histogram takes 0.1 ms to make: none is made in vain.
+        self._cells: defaultdict[tuple[int, str], Cell] = defaultdict(Cell)
+        self._late: defaultdict[int, HdrHistogram] = defaultdict(histogram)
 
     def record(self, due: float, action: str, seconds: float, error: str = "") -> None:
         """One request that was due at `due` and ended `seconds` after that, well without error."""
         self.ended += 1
-        cell = self._cells.setdefault((self._window(due), action), Cell())
+        cell = self._cells[self._window(due), action]
         if error:
             cell.errors[error] += 1
         else:
@@ -72,13 +73,12 @@ class Recorder:
 
     def record_lateness(self, due: float, seconds: float) -> None:
         """How much later than due an idle user sent its request: the generator's own delay."""
-        late = self._late.setdefault(self._window(due), histogram())
-        late.record_value(_microseconds(seconds))
+        self._late[self._window(due)].record_value(_microseconds(seconds))
 
     def take(self) -> list[Row]:
         """All that was recorded, as rows; the recorder is empty then."""
-        cells, self._cells = self._cells, {}
-        late, self._late = self._late, {}
+        cells, self._cells = self._cells, defaultdict(Cell)
+        late, self._late = self._late, defaultdict(histogram)
         rows = [
             {"kind": "cell", "window": window, "action": action, **_encoded(cell)}
             for (window, action), cell in cells.items()

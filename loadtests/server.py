@@ -81,21 +81,21 @@ class Watch:
 def samples(raws: Sequence[tuple[float, Raw]]) -> tuple[ServerSample, ...]:
     """Samples as the report shows them, rates from each to the next; `at` as it was given."""
     found = []
-    before: tuple[float, Raw] | None = None
+    before: Raw | None = None
     for at, raw in raws:
         found.append(_sample(at, raw, before))
-        before = (at, raw)
+        before = raw
     return tuple(found)
 
 
-def _sample(at: float, raw: Raw, before: tuple[float, Raw] | None) -> ServerSample:
+def _sample(at: float, raw: Raw, before: Raw | None) -> ServerSample:
     cpu: dict[str, float] = {}
     busy = None
-    if before is not None and at > before[0]:
-        ticks = raw["ticks"] * (at - before[0])
-        busy = round((raw["busy"] - before[1]["busy"]) / ticks, 3)
+    if before is not None and raw["clock"] > before["clock"]:
+        ticks = raw["ticks"] * (raw["clock"] - before["clock"])
+        busy = round((raw["busy"] - before["busy"]) / ticks, 3)
         for name, used in sorted(raw["cpu"].items()):
-            cpu[name] = round(max(0, used - before[1]["cpu"].get(name, 0)) / ticks, 3)
+            cpu[name] = round(max(0, used - before["cpu"].get(name, 0)) / ticks, 3)
     workers = raw["nginx_workers"]
     return ServerSample(
         at=round(at, 1),

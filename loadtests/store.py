@@ -15,6 +15,10 @@ DOCUMENT = "run.json"
 ROWS = "rows.jsonl"
 PLAN = "plan.json"
 LOG = "locust.log"
+RESERVE = "reserve"
+
+RESERVED_BYTES = 4_000_000
+"""Room that is kept for the document: the rows may fill the disk, and then it must say so."""
 
 
 class Store:
@@ -25,10 +29,12 @@ class Store:
         self.home = home or Path(os.environ.get("CONNECT_INFRA_LOAD", ".load"))
 
     def new(self, profile: str, target: str, now: datetime) -> Path:
-        """A new run's directory; its name is the run's id. LoadError when it can't be made."""
+        """A new run's directory; its name is the run's id. LoadError without room for it."""
         path = self.home / f"{now:%Y%m%dT%H%M%SZ}-{profile}-{target}"
         try:
             path.mkdir(parents=True)
+            with (path / RESERVE).open("wb") as reserve:
+                os.posix_fallocate(reserve.fileno(), 0, RESERVED_BYTES)
         except OSError as problem:
             raise _unusable(path, problem) from problem
         return path
@@ -37,6 +43,7 @@ class Store:
         """Write the document of a run, in one step; LoadError when there is no room for it."""
         beside = path / f"{DOCUMENT}.new"
         try:
+            (path / RESERVE).unlink(missing_ok=True)
             beside.write_text(run.to_json(), encoding="utf-8")
             beside.replace(path / DOCUMENT)
         except OSError as problem:

@@ -163,7 +163,7 @@ def _show(run: LoadRun) -> None:
         table.add_column(heading)
     for one in run.objectives:
         unit = f" {one.unit}" if one.unit else ""
-        found = f"{one.found:.4g}{unit}" if one.found is not None else "not observed"
+        found = f"{_number(one.found)}{unit}" if one.found is not None else "not observed"
         verdict = f"[{COLOURS[one.verdict]}]{one.verdict}[/]"
         table.add_row(one.measure, f"{one.sense} {one.limit:g}{unit}", found, verdict)
     console.print(table)
@@ -180,6 +180,11 @@ def _show(run: LoadRun) -> None:
     for reason in run.reasons:
         console.print(f"{run.verdict}: {reason}", markup=False)
     console.print(f"[{COLOURS[run.verdict]}]{run.verdict}[/]  {run.id}")
+
+
+def _number(value: float) -> str:
+    """Four digits, and all of a count."""
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _summary(run: LoadRun) -> str:

@@ -19,16 +19,11 @@ from loadtests.runner import run_load
 from loadtests.sources import MARK
 from loadtests.store import ROWS, Store
 from tests.lab import workers
+from tests.lab.command import COMMAND
 
 pytestmark = pytest.mark.long  # two hosts are booted, and each run takes half a minute
 
 LOG = "/var/log/nginx/access.log"
-COMMAND = """
-import signal
-from connect_infra.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in background
-main()
-"""
 LOCAL_ROUTES = f"ip -4 route show table local proto {MARK}"
 
 

@@ -31,15 +31,19 @@ class LittleSite:
     trusted: str = ""
     requests: int = 0
     connections: int = 0
+    open: int = 0
     peers: Counter[str] = field(default_factory=Counter)
     close_after: float | None = None
     """Seconds after which an idle connection is closed."""
     stall_at: int = -1
     """The request, counted from 1, that holds up all others."""
     stall: float = 0.0
+    refusal: bytes = b""
+    """What everybody gets instead of an answer."""
 
     async def serve(self, reader, writer):
         self.connections += 1
+        self.open += 1
         self.peers[writer.get_extra_info("peername")[0]] += 1
         try:
             while True:
@@ -52,12 +56,13 @@ class LittleSite:
         except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
             pass
         finally:
+            self.open -= 1
             writer.close()
 
     def answer(self, path: str) -> bytes:
         nonce = re.search(r"nonce=(\w+)", path)
-        if path.startswith("/api/limited"):
-            return b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"
+        if self.refusal:
+            return self.refusal
         body = STYLE
         if nonce:
             body = f'<meta name="nonce" content="{nonce[1]}">'.encode()
@@ -80,8 +85,17 @@ def site(tmp_path):
     server = asyncio.run_coroutine_threadsafe(starting, loop).result(10)
     made.port = server.sockets[0].getsockname()[1]
     yield made
+    asyncio.run_coroutine_threadsafe(hang_up(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
+
+
+async def hang_up() -> None:
+    """End what still waits for a user."""
+    serving = asyncio.all_tasks() - {asyncio.current_task()}
+    for one in serving:
+        one.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
 
 
 def _profile(users=20, rate=20.0, seconds=5.0, **more) -> Profile:

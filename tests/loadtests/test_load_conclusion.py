@@ -1,6 +1,8 @@
 """From evidence to the document: what is measured, how it is judged, and that it survives JSON."""
 
 import copy
+import resource
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,7 +15,7 @@ from loadtests.plan import Plan
 from loadtests.profile import Profile, load_profile
 from loadtests.recorder import Recorder
 from loadtests.result import LoadRun
-from loadtests.store import Store
+from loadtests.store import DOCUMENT, RESERVED_BYTES, Store
 
 TARGET = Target(name="lab", host="127.0.0.1", lab=True, sizing="scaled", memory=8 << 30)
 
@@ -23,6 +25,7 @@ LOOK = {
     "nginx_workers": [{"open": 100, "limit": 20000}, {"open": 400, "limit": 20000}],
     "cores": 2,
     "ticks": 100,
+    "clock": 70.0,
     "busy": 1000,
     "cpu": {"nginx": 100, "node": 300, "postgresql": 200},
     "memory": {"used": 1 << 30, "total": 8 << 30},
@@ -35,7 +38,7 @@ LOOK = {
 
 def later(**changes):
     """The host ten seconds on: half a core was used by node."""
-    look = copy.deepcopy(LOOK) | {"busy": 1600}
+    look = copy.deepcopy(LOOK) | {"busy": 2800, "clock": 80.0}
     look["cpu"]["node"] += 500
     return look | changes
 
@@ -78,7 +81,8 @@ def evidence_of(wanted: Profile, *, seconds=0.05, errors=0, end=True, look=None)
         evidence.add(row)
     if end:
         evidence.add({"kind": "end", "requests": recorder.ended})
-    evidence.raws = [(1000.0, LOOK), (1010.0, look or later())]
+    # The second look was asked for late and answered at once: its own clock knows better.
+    evidence.raws = [(1000.0, LOOK), (1008.0, look or later())]
     evidence.measures = {"evictions": 0.0, "queue_left": 0.0, "jobs_failed": 0.0}
     return evidence
 
@@ -112,6 +116,8 @@ def test_a_sound_run_is_met():
     assert run.latency.p95 == pytest.approx(0.05, rel=0.01)
     assert run.generator.cpu_cores == pytest.approx(0.25)
     assert run.server.samples[1].cpu_by["node"] == pytest.approx(0.5)
+    assert run.server.samples[1].cpu_cores == pytest.approx(1.8)
+    assert run.server.resources[0].used == pytest.approx(0.9)
     assert [one.at for one in run.windows] == [0, 5, 10, 15, 20, 25]
     assert run.started == "1970-01-01T00:16:40+00:00"
 
@@ -182,6 +188,25 @@ def test_only_good_runs_are_a_baseline(tmp_path):
 def test_a_run_that_is_not_there_is_an_error_with_the_place(tmp_path):
     with pytest.raises(LoadError, match="connect-infra load list"):
         Store(tmp_path).load("nothing")
+
+
+def test_a_run_without_room_for_its_results_is_refused(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(LoadError, match="room for the results, found File too large"):
+            Store(tmp_path).new("smoke", "lab", datetime.now(UTC))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_the_room_that_was_kept_is_given_back(tmp_path):
+    store, run = Store(tmp_path), judged()
+    path = store.new("smoke", "lab", datetime.now(UTC))
+    assert sum(one.stat().st_blocks * 512 for one in path.iterdir()) >= RESERVED_BYTES
+    store.save(path, run)
+    store.save(path, run)
+    assert [one.name for one in path.iterdir()] == [DOCUMENT]
 
 
 def test_a_second_run_against_a_target_waits_for_nobody(tmp_path):

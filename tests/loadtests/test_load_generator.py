@@ -2,11 +2,15 @@
 
 import os
 import signal
+import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from loadtests.analysis import generator, incomplete
+from tests.loadtests.conftest import free_port
 
 
 def made(evidence):
@@ -79,6 +83,52 @@ def test_another_host_name_is_no_site(plan_of, trial):
     evidence = trial(plan_of(domain="another.test", users=5, rate=5)).run()
     (kind,) = evidence.merged.total().errors
     assert kind.startswith("certificate refused: Hostname mismatch")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        ("429 Too Many Requests", b"<hr><center>nginx</center>", "status 429 from nginx"),
+        ("503 Service Unavailable", b'{"error": "away"}', "status 503: away"),
+    ],
+)
+def test_who_is_refused_is_counted_by_what_it_was_told(site, plan_of, trial, status, body, kind):
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n"
+    site.refusal = head.encode() + body
+    evidence = trial(plan_of(users=5, rate=10)).run()
+    assert evidence.merged.total().errors == {kind: site.requests} == {kind: 50}
+    assert made(evidence).connections_opened == 5
+
+
+def test_a_port_at_which_nobody_listens_is_named(plan_of, trial):
+    plan = plan_of(users=5, rate=5).model_copy(update={"port": free_port()})
+    evidence = trial(plan).run()
+    assert evidence.merged.total().errors == {"connection refused": 25}
+    assert incomplete(evidence.rows, evidence.merged, 1) == []
+
+
+def test_a_port_without_tls_is_named(plan_of, trial):
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+
+        def speak():
+            with suppress(OSError):
+                while True:
+                    with plain.accept()[0] as line:
+                        line.recv(1000)
+                        line.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=speak, daemon=True).start()
+        plan = plan_of(users=5, rate=5).model_copy(update={"port": plain.getsockname()[1]})
+        evidence = trial(plan).run()
+    assert evidence.merged.total().errors == {"TLS: WRONG_VERSION_NUMBER": 25}
+
+
+def test_a_generator_that_fails_by_itself_says_so(plan_of, trial):
+    """With such a name Python's TLS does not even begin."""
+    evidence = trial(plan_of(domain=".test", users=5, rate=5)).run()
+    assert evidence.merged.total().errors == {"the generator failed: ValueError": 25}
+    reasons = incomplete(evidence.rows, evidence.merged, 1)
+    assert reasons == ["the generator failed: ValueError"]
 
 
 def test_wrong_content_is_an_error(site, plan_of, trial):
