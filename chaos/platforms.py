@@ -4,29 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connect_infra.document import Topology
-
-UNITS = (
-    "postgresql@15-main.service",
-    "pgbouncer.service",
-    "redis-cache.service",
-    "redis-queue.service",
-    "connect.service",
-    "nginx.service",
-    "fail2ban.service",
-    "prometheus.service",
-    "prometheus-alertmanager.service",
-    "prometheus-node-exporter.service",
-    "prometheus-postgres-exporter.service",
-    "prometheus-redis-exporter.service",
-    "prometheus-nginx-exporter.service",
-)
-"""Document A, 2.1: the platform's services."""
-
-CONTAINERS = (
-    *("haproxy", "connect_app1", "connect_app2", "connect_postgres", "connect_redis"),
-    *("patroni1", "patroni2", "etcd"),
-)
-"""Document S: the platform's containers."""
+from connect_infra.facts import docker, units
 
 ADDRESS = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
 
@@ -58,7 +36,7 @@ alerts=$(curl -fsS --max-time 3 'http://127.0.0.1:9093/api/v2/alerts?active=true
 echo "alerts $(printf '%s' "$alerts" | jq -r '[.[].labels.alertname] | join(" ")' 2>&1)"
 echo looked
 """,
-    parts=UNITS,
+    parts=units.SERVICES,
     sql="""runuser -u postgres -- psql -XAt -v ON_ERROR_STOP=1 -d connect -c "$1" """,
     streams="""
 REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/redis/redis-queue.conf)
@@ -87,7 +65,7 @@ case "$members" in
 esac
 echo looked
 """,
-    parts=CONTAINERS,
+    parts=docker.PLATFORM,
     sql="""docker exec -i connect_postgres psql -XAt -v ON_ERROR_STOP=1 -U connect -c "$1" """,
     streams="""
 for stream in connect:jobs connect:jobs:dead; do
