@@ -63,8 +63,9 @@ def test_a_fault_is_seen_when_it_is_there_and_gone_when_it_is_undone(
     docker_host, room, fault, kind
 ):
     assert sh(docker_host, fault.happened)[0] != 0, "seen before it was made"
-    code, output = sh(docker_host, fault.inject)
-    assert code == 0, output
+    for script in (fault.prepare, fault.inject):
+        code, output = sh(docker_host, script, 120)
+        assert code == 0, output
     soon(docker_host, fault.happened, 10)
     if kind not in LEAVES_BY_ITSELF:
         assert sh(docker_host, fault.healed)[0] != 0, "healed before it was undone"
