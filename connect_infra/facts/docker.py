@@ -25,8 +25,11 @@ PLATFORM = (
 )
 """The platform's containers: document S names the first five, its diagram the others."""
 
-WATCHERS = ("prometheus", "postgres_exporter", "redis_exporter", "node_exporter")
-"""The containers that document S' dashboard needs."""
+WATCHERS = (
+    *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
+    *("alertmanager", "alert_log"),
+)
+"""The containers that document S' dashboard and its quiet alerts need."""
 
 COMPOSE = (
     "compose() { if docker compose version >/dev/null 2>&1; "

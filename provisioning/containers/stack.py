@@ -40,7 +40,7 @@ SHARES = {
     "prometheus": 4,
     "exporter": 1,
 }
-"""Percent of the host's memory that one container of the service may take, 79 in all."""
+"""Percent of the host's memory that one container of the service may take, 81 in all."""
 
 COMPOSE = """
 cd {root}
@@ -67,7 +67,10 @@ echo "not healthy after {seconds} s:$missing"; exit 1
 BELOW = ("etcd", "patroni1", "patroni2", "connect_postgres", "connect_redis")
 """The containers that the application needs, by name."""
 
-MONITORING = ("prometheus", "postgres_exporter", "redis_exporter", "node_exporter")
+MONITORING = (
+    *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
+    *("alertmanager", "alert_log"),
+)
 
 ALL = (*BELOW, "connect_app1", "connect_app2", "haproxy", *MONITORING)
 
@@ -260,7 +263,7 @@ def _files(ctx: Context) -> list[Resource]:
             *("patroni.yml", "pgbackrest.conf", "redis.conf", "postgres.cfg", "haproxy.cfg"),
         )
     }
-    configuration["prometheus.yml"] = monitoring.configuration()
+    configuration |= monitoring.files()
     digests = {
         name: hashlib.sha256(content).hexdigest()[:12] for name, content in configuration.items()
     }
@@ -274,6 +277,7 @@ def _files(ctx: Context) -> list[Resource]:
         uploads=UPLOADS,
         archive=ARCHIVE,
         ask=ASK,
+        alert_log=monitoring.ALERT_LOG.rpartition(":")[2],
         **_sizes(ctx),
     )
     environment = render("containers/env.j2", secrets=ctx.secrets)

@@ -16,7 +16,7 @@ def site(target):
     return Site(target)
 
 
-PORTS = (22, 80, 443, 3000, 3001, 3100, 5432, 6379, 8008, 2379, 9090)
+PORTS = (22, 80, 443, 3000, 3001, 3100, 5432, 6379, 8008, 2379, 9090, 9093)
 """What the platform's services listen on somewhere."""
 
 SECONDS = 1.0

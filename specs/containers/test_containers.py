@@ -19,6 +19,7 @@ LOCAL = {
     "connect_app1": {"127.0.0.1:3000->3000/tcp"},
     "connect_app2": {"127.0.0.1:3001->3000/tcp"},
     "prometheus": {"127.0.0.1:9090->9090/tcp"},
+    "alertmanager": {"127.0.0.1:9093->9093/tcp"},
 }
 
 TOLERANCE = 0.4

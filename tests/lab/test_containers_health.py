@@ -14,11 +14,11 @@ pytestmark = pytest.mark.long
 
 LIB = f"{SCRIPTS}/lib"
 
-NOTICED = 40.0
-"""Seconds until a check may see what is broken: Prometheus scrapes every 15 s."""
+NOTICED = 90.0
+"""Seconds until a check may see what is broken: Prometheus scrapes every 15 s, alerts wait 30."""
 
-WELL = 120.0
-"""Seconds until all is well again: a replica follows, containers are healthy."""
+WELL = 150.0
+"""Seconds until all is well again: a replica follows, alerts are over, containers are healthy."""
 
 
 def checks(host):
@@ -44,6 +44,7 @@ BREAKS = {
              "umount /backups"),
     "containers": stopped("node_exporter"),
     "monitoring": stopped("redis_exporter"),
+    "alerts": stopped("connect_redis"),
     "database": stopped("connect_postgres"),
     "replication": stopped("patroni2"),
     "redis": stopped("connect_redis"),

@@ -5,7 +5,7 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 Usage: health-check.sh [--json | --help]
-Checks load, memory, disks, every container, Prometheus' targets, the primary and its synchronous
+Checks load, memory, disks, every container, Prometheus' targets, alerts, the primary and its synchronous
 replica, Redis, both colours, unfinished deployments, the front door over HTTPS, the certificate,
 recent errors, and the last backups of database, Redis and uploads. Changes nothing.
 Exit code: 0 healthy, 1 something is not, 2 wrong usage.

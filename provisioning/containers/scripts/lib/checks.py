@@ -126,6 +126,16 @@ def monitoring():
     return f"{len(targets)} targets are up"
 
 
+def alerts():
+    """No alert fires."""
+    said = run("curl", "-sSf", "--max-time", "10",
+               "http://127.0.0.1:9093/api/v2/alerts?active=true")  # fmt: skip
+    firing = sorted({one["labels"]["alertname"] for one in json.loads(said)})
+    if firing:
+        raise Wrong(f"{', '.join(firing)}; see: docker logs alert_log")
+    return "none fires"
+
+
 # --- data --------------------------------------------------------------------------------------
 
 
@@ -283,6 +293,7 @@ CHECKS = {
     "disk": ("resources", lambda: disks(*DISKS)),
     "containers": ("services", containers),
     "monitoring": ("services", monitoring),
+    "alerts": ("services", alerts),
     "database": ("database", database),
     "replication": ("database", replication),
     "redis": ("redis", redis),
