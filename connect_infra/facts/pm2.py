@@ -29,6 +29,9 @@ _KEPT = (
     "autorestart pm_cwd pm_exec_path status restart_time unstable_restarts node_version"
 )
 
+_LEFT_OUT_WHEN_OFF = {"merge_logs", "wait_ready"}
+"""Switches that `pm2 jlist` has only when they are on."""
+
 # `pm2 jlist` as the user of the service, with nothing of root's environment.
 _PROGRAM = f"""{JUDGE}
 import subprocess
@@ -184,6 +187,11 @@ def _process(item: Mapping[str, Any]) -> Process:
         memory=int(item["memory"]),
         cgroup=str(item["cgroup"]),
         cwd=str(item["cwd"]),
-        settings=dict(item["settings"]),
+        settings=_settings(item["settings"]),
         environment=variables(item["environment"]),
     )
+
+
+def _settings(listed: Mapping[str, Any]) -> dict[str, Any]:
+    off = {name for name in _LEFT_OUT_WHEN_OFF if listed.get(name) is None}
+    return {**listed, **dict.fromkeys(off, False)}

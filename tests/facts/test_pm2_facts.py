@@ -22,6 +22,15 @@ def test_the_processes_of_the_application(recorded):
     assert facts.socket == "socket connect 660"
 
 
+def test_a_switch_that_is_not_listed_is_off(recorded):
+    seen = json.loads(recorded("pm2")["processes"].stdout)
+    for process in seen["processes"]:
+        process["settings"] |= {"merge_logs": None, "wait_ready": None, "exec_mode": None}
+    settings = pm2.parse(recorded("pm2", processes=json.dumps(seen))).connect[0].settings
+    assert (settings["merge_logs"], settings["wait_ready"]) == (False, False)
+    assert settings["exec_mode"] is None
+
+
 def test_settings_as_text():
     assert pm2.shown(["--max-old-space-size=2048"]) == "--max-old-space-size=2048"
     assert (pm2.shown(True), pm2.shown(10000), pm2.shown("connect")) == ("true", "10000", "connect")

@@ -271,6 +271,10 @@ targets_known() { # Prometheus takes up another list of targets every five secon
   sleep 6
 }
 
+prometheus_sees() { # prometheus_sees QUERY: it has an answer
+  curl -sG "$API/query" --data-urlencode "query=$1" | grep -qF '"result":[{'
+}
+
 alert_line() { # alert_line ALERT.WHAT VALUE: expr, for or severity of one alert
   keep "$RULES"
   ALERT="- alert: ${1%.*}" WHAT="${1##*.}: " VALUE="$2" awk '
