@@ -153,6 +153,9 @@ case "$code" in 0 | 2) ;; *) echo "pgBackRest's status is ${{code:-unknown}}"; e
 """
 """0 is ok, 2 is `no valid backups`: the stanza is there."""
 
+RENEW = f"{ROOT}/scripts/renew-nodes.sh"
+"""Compose would make both of them anew at once, and the database would be away."""
+
 STANZA_DO = f"bash -euc '. {ROOT}/scripts/lib/database.sh; backrest \"$(leader)\" stanza-create'"
 
 VALIDATE = """
@@ -208,6 +211,12 @@ def component(ctx: Context) -> Component:
             f"install -d -m 700 -o {images.POSTGRES_UID} -g {images.POSTGRES_UID} {ARCHIVE}",
         ),
         Ensure(
+            "the database's nodes run as the compose file says",
+            f"{IN_PLACE}{RENEW} --check",
+            RENEW,
+            _digests(files, file, SECRETS),
+        ),
+        Ensure(
             "database and Redis run",
             below.replace("seq 120", "seq 1"),
             f"{compose} compose up -d etcd patroni1 patroni2 postgres redis\n{below}",
@@ -240,7 +249,7 @@ def component(ctx: Context) -> Component:
         validate=VALIDATE.format(
             certificates=CERTIFICATES, config=CONFIG, image=images.HAPROXY.tag(base)
         ),
-        after=("images", "docker-firewall", "monitoring"),
+        after=("images", "docker-firewall", "monitoring", "scripts"),
     )
 
 
