@@ -13,6 +13,7 @@ import docker
 from docker.models.containers import Container
 from docker.models.images import Image
 from docker.models.networks import Network
+from docker.models.volumes import Volume
 
 from connect_infra.document import Sizing, Topology
 from connect_infra.document.values import GIB
@@ -394,12 +395,18 @@ class Lab:
         stay = {_volume_of_snapshot(tag) for tag in _tags(found[:kept])}
         for volume in self.client.volumes.list(filters={"label": f"{LABEL}={self.id}"}):
             if volume.name not in stay:
-                volume.remove()
+                self._remove_volume(volume)
+
+    def _remove_volume(self, volume: Volume) -> None:
+        """Remove a snapshot's volume, and what a copy that was killed has left on it."""
+        for left in self.client.containers.list(all=True, filters={"volume": volume.name}):
+            left.remove(force=True)
+        volume.remove()
 
     def _keep_engine(self, host: LabHost, kept: str) -> None:
         """Copy what a stopped Docker host's engine has; a copy that was cut off is made anew."""
         with suppress(docker.errors.NotFound):
-            self.client.volumes.get(kept).remove()
+            self._remove_volume(self.client.volumes.get(kept))
         self.client.volumes.create(kept, labels={LABEL: self.id})
         self._copy(_engine_volume(host.container), kept)
 

@@ -17,6 +17,7 @@ from connect_infra.errors import (
     LabError,
 )
 from connect_infra.lab import Lab, engine, image
+from connect_infra.lab.hosts import LABEL
 from connect_infra.targets import load_inventory
 from connect_infra.transport import connect
 
@@ -284,3 +285,15 @@ def test_the_build_after_a_killed_one_succeeds(lab, tmp_path):
         host.remove()
     finally:
         lab.client.images.remove(tag, force=True)
+
+
+def test_what_a_killed_copy_of_a_snapshot_has_left_is_removed(tmp_path, monkeypatch, machine):
+    monkeypatch.setenv("CONNECT_INFRA_STATE", str(tmp_path))
+    other = Lab()
+    volume = other.client.volumes.create("snapshot-of-nobody", labels={LABEL: other.id})
+    mount = {volume.name: {"bind": "/to"}}
+    left = other.client.containers.create(image.tag(), ["true"], volumes=mount)
+    other.down(images=True)
+    for gone in (lambda: other.client.volumes.get(volume.name), left.reload):
+        with pytest.raises(docker.errors.NotFound):
+            gone()
