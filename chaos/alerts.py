@@ -44,9 +44,8 @@ class AlertWatch:
         return frozenset(self._firing)
 
     def __enter__(self) -> Self:
-        """Begin, where the host has an Alertmanager."""
-        if self._ask:
-            self._thread.start()
+        """Begin."""
+        self._thread.start()
         return self
 
     def __exit__(
@@ -54,8 +53,7 @@ class AlertWatch:
     ) -> None:
         """End."""
         self._ended.set()
-        if self._ask:
-            self._thread.join()
+        self._thread.join()
 
     def _watch(self) -> None:
         while not self._ended.wait(PAUSE):

@@ -4,29 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connect_infra.document import Topology
-
-UNITS = (
-    "postgresql@15-main.service",
-    "pgbouncer.service",
-    "redis-cache.service",
-    "redis-queue.service",
-    "connect.service",
-    "nginx.service",
-    "fail2ban.service",
-    "prometheus.service",
-    "prometheus-alertmanager.service",
-    "prometheus-node-exporter.service",
-    "prometheus-postgres-exporter.service",
-    "prometheus-redis-exporter.service",
-    "prometheus-nginx-exporter.service",
-)
-"""Document A, 2.1: the platform's services."""
-
-CONTAINERS = (
-    *("haproxy", "connect_app1", "connect_app2", "connect_postgres", "connect_redis"),
-    *("patroni1", "patroni2", "etcd"),
-)
-"""Document S: the platform's containers."""
+from connect_infra.facts import docker, units
 
 ADDRESS = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
 
@@ -44,8 +22,16 @@ class Platform:
     streams: str
     """Prints the queue's streams, a JSON list a line."""
     alerts: str
-    """Prints Alertmanager's alerts as JSON; empty where there is none."""
+    """Prints Alertmanager's alerts as JSON."""
 
+
+ASK_ALERTMANAGER = "curl -fsS --max-time 3 'http://127.0.0.1:9093/api/v2/alerts?active=true'"
+
+ALERTS = f"""
+alerts=$({ASK_ALERTMANAGER}) || alerts=failed
+echo "alerts $(printf '%s' "$alerts" | jq -r '[.[].labels.alertname] | join(" ")' 2>&1)"
+echo looked
+"""
 
 NATIVE = Platform(
     look="""
@@ -54,11 +40,9 @@ for unit; do systemctl is-active --quiet "$unit" || echo "down $unit"; done
 echo "free $(df --output=avail -B1 / | tail -1)"
 echo "archive $(runuser -u postgres -- psql -XAtc "SELECT coalesce(
   last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver" 2>&1)"
-alerts=$(curl -fsS --max-time 3 'http://127.0.0.1:9093/api/v2/alerts?active=true') || alerts=failed
-echo "alerts $(printf '%s' "$alerts" | jq -r '[.[].labels.alertname] | join(" ")' 2>&1)"
-echo looked
-""",
-    parts=UNITS,
+"""
+    + ALERTS,
+    parts=units.SERVICES,
     sql="""runuser -u postgres -- psql -XAt -v ON_ERROR_STOP=1 -d connect -c "$1" """,
     streams="""
 REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/redis/redis-queue.conf)
@@ -67,7 +51,7 @@ for stream in connect:jobs connect:jobs:dead; do
   redis-cli -p 6380 --json XRANGE "$stream" - +
 done
 """,
-    alerts="curl -fsS --max-time 3 'http://127.0.0.1:9093/api/v2/alerts?active=true'",
+    alerts=ASK_ALERTMANAGER,
 )
 
 DOCKER = Platform(
@@ -85,16 +69,16 @@ case "$members" in
   "leader:running sync_standby:running" | "leader:running sync_standby:streaming") ;;
   *) echo "down a synchronous replica (${{members:-no answer of patroni1}})" ;;
 esac
-echo looked
-""",
-    parts=CONTAINERS,
+"""
+    + ALERTS,
+    parts=docker.PLATFORM,
     sql="""docker exec -i connect_postgres psql -XAt -v ON_ERROR_STOP=1 -U connect -c "$1" """,
     streams="""
 for stream in connect:jobs connect:jobs:dead; do
   docker exec connect_redis redis-cli -n 1 --json XRANGE "$stream" - +
 done
 """,
-    alerts="",
+    alerts=ASK_ALERTMANAGER,
 )
 
 PLATFORMS: Mapping[Topology, Platform] = {"native": NATIVE, "containers": DOCKER}

@@ -45,6 +45,9 @@ TTL = 40.0
 LOOK_EVERY = 5.0
 """Seconds between looks at the stop conditions."""
 
+CROWD_SHARE = 0.9
+"""The part of the crowd's requests that must really have been sent."""
+
 TICK = 0.2
 
 
@@ -174,6 +177,19 @@ class _Run:
         self._await_clear()
         # What is under way now ends within its limit, and must be seen to end well.
         self._watch_for(LIMIT)
+        self._require_crowd()
+
+    def _require_crowd(self) -> None:
+        """Stopped when there were fewer others than the drill is about."""
+        crowd = self.work.crowd
+        if crowd is None:
+            return
+        sent = len(crowd.slots) / (time.monotonic() - self.story.begun)
+        self.story.note(f"the crowd sent {sent:.0f} requests a second")
+        if sent < CROWD_SHARE / crowd.interval:
+            raise Stopped(
+                f"the crowd sent {sent:.0f} requests a second, not {1 / crowd.interval:.0f}"
+            )
 
     def _require_good_work(self) -> None:
         for stream in self.work.streams:

@@ -55,7 +55,7 @@ class Orders(TypedDict):
     first: int
     """All elements are above this one."""
     crowd: float
-    """So many more requests a second, by users who only look."""
+    """So many more requests a second, by users who only look (chaos.crowd)."""
 
 
 class Users:
@@ -63,39 +63,30 @@ class Users:
 
     def __init__(self, orders: Orders) -> None:
         """Open the histories."""
-        tls = ssl.create_default_context(cafile=orders["authority"])
-        self._door = Door(orders["address"], 443, orders["domain"], tls)
+        self._door = Door(orders["address"], 443, orders["domain"], trusting(orders))
         self._first = orders["first"]
         self._nonce = secrets.token_hex(4)
         self._writes, self._jobs = Ledger(Path(orders["writes"])), Ledger(Path(orders["jobs"]))
         self._versions = frozenset(orders["versions"])
-        self._crowd = orders["crowd"]
 
     async def run(self) -> None:
         """Send until the input ends; then wait for the answers that are under way."""
         streams = [
-            Stream("reads", READ_INTERVAL, self._read, _told("reads")),
-            Stream("writes", WRITE_INTERVAL, self._write, _told("writes")),
-            Stream("jobs", JOB_INTERVAL, self._job, _told("jobs")),
+            Stream("reads", READ_INTERVAL, self._read, print_slot("reads")),
+            Stream("writes", WRITE_INTERVAL, self._write, print_slot("writes")),
+            Stream("jobs", JOB_INTERVAL, self._job, print_slot("jobs")),
         ]
-        if self._crowd:
-            streams.append(Stream("crowd", 1 / self._crowd, self._read, _told("crowd")))
         stopped = asyncio.Event()
-        reader = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-        )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._obey(reader, stopped))
             for stream in streams:
                 tasks.create_task(stream.run(stopped))
+            await end_of_input(self._expect)
+            stopped.set()
         self._writes.close()
         self._jobs.close()
 
-    async def _obey(self, reader: asyncio.StreamReader, stopped: asyncio.Event) -> None:
-        while line := await reader.readline():
-            self._versions = frozenset(json.loads(line)["versions"])
-        stopped.set()
+    def _expect(self, line: bytes) -> None:
+        self._versions = frozenset(json.loads(line)["versions"])
 
     async def _read(self, number: int) -> Judged:
         nonce, versions = f"{self._nonce}-{number}", self._versions
@@ -157,7 +148,7 @@ def outcome_of(reply: Reply, success: int) -> Outcome:
     return "info"
 
 
-def _told(name: str) -> Callable[[Slot], None]:
+def print_slot(name: str) -> Callable[[Slot], None]:
     """Writes a stream's slots down."""
 
     def tell(slot: Slot) -> None:
@@ -166,10 +157,27 @@ def _told(name: str) -> Callable[[Slot], None]:
     return tell
 
 
+def trusting(orders: Orders) -> ssl.SSLContext:
+    """What the site's certificate is checked with."""
+    return ssl.create_default_context(cafile=orders["authority"])
+
+
+async def end_of_input(obey: Callable[[bytes], None] = lambda line: None) -> None:
+    """Wait until standard input ends; `obey` gets each line of it."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    while line := await reader.readline():
+        obey(line)
+
+
 def main() -> None:
     """Take the orders, and go."""
-    with suppress(PermissionError):  # without the right to it, busy machines make void slots
+    with suppress(OSError):  # without the right to it, busy machines make void slots
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+        # Where sessions share the processors first, this one must come before the others: sched(7).
+        Path("/proc/self/autogroup").write_text(str(PRIORITY), encoding="ascii")
     users = Users(json.loads(sys.stdin.readline()))
     asyncio.run(users.run())
 

@@ -34,6 +34,7 @@ KINDS: Mapping[str, Callable[..., Fault]] = {
         containers.container_stopped,
         containers.container_cut_off,
         containers.replica_lost,
+        containers.patroni_without,
         containers.haproxy_reloaded,
         releases.blue_green_deploy,
         releases.instant_roll_back,

@@ -131,6 +131,44 @@ touch $drill/wiped
     )
 
 
+CONFIGURED = """
+is_set() {
+  curl -fsS --max-time 3 "http://$(address patroni1):8008/config" | jq -e --arg name "$1" \\
+    ".[\\$name] == $2" >/dev/null
+}
+has_looked_since() {
+  seen=$(curl -fsS --max-time 3 "http://$(address "$1"):8008/patroni" | jq .dcs_last_seen)
+  test "${seen:-0}" -gt "$2"
+}
+patiently() {
+  for turn in $(seq 60); do if "$@"; then return 0; fi; sleep 0.5; done
+  return 1
+}
+set_to() {
+  patiently docker exec patroni1 patronictl -c /etc/patroni/patroni.yml edit-config --quiet \\
+    --force --set "$1=$2" connect
+  now=$(date +%s)
+  for each in patroni1 patroni2; do patiently has_looked_since "$each" "$now"; done
+}
+"""
+"""Patroni's settings are in etcd; a node has taken one up once it has looked there again."""
+
+
+def patroni_without(number: int, setting: str) -> Fault:
+    """Run the cluster without one of its settings: synchronous_mode, failsafe_mode.
+
+    It is no fault by itself, but makes another one of the same drill matter: name it first.
+    """
+    off = f"{NAMED}{CONFIGURED}is_set {setting} false\n"
+    return Fault(
+        prepare=f"{NAMED}{CONFIGURED}set_to {setting} false\n",
+        inject=off,
+        happened=off,
+        undo=f"{NAMED}{CONFIGURED}set_to {setting} true\n",
+        healed=f"{NAMED}{CONFIGURED}is_set {setting} true\n",
+    )
+
+
 def haproxy_reloaded(number: int) -> Fault:
     """HAProxy reads its configuration again: a new worker takes over, the old one finishes."""
     uptime = (

@@ -17,11 +17,6 @@ from connect_infra.targets import Target, load_inventory
 from connect_infra.transport import connect
 
 
-def native(target: Target) -> Target:
-    """The target, if it is one that these operations are for; GuardError otherwise."""
-    return of_topology(target, "native")
-
-
 def of_topology(target: Target, *topologies: Topology) -> Target:
     """The target, if an operation is for its topology; GuardError otherwise."""
     if target.topology not in topologies:
@@ -46,7 +41,7 @@ def health(
     Example: connect-infra health --target lab
     """
     try:
-        with connect(native(load_inventory(inventory).target(target))) as connection:
+        with connect(load_inventory(inventory).target(target)) as connection:
             checks = operations.health(connection)
     except ConnectInfraError as problem:
         raise refused(problem) from problem
@@ -69,8 +64,9 @@ def _show_checks(checks: list[Check]) -> None:
 def show_diagnosis(name: str, as_json: bool, inventory: InventoryFile) -> None:
     """Print what is seen on a target; what could not be seen is an error of that section."""
     try:
-        with connect(native(load_inventory(inventory).target(name))) as connection:
-            sections = operations.diagnose(connection)
+        target = load_inventory(inventory).target(name)
+        with connect(target) as connection:
+            sections = operations.diagnose(connection, target.topology)
     except ConnectInfraError as problem:
         raise refused(problem) from problem
     if as_json:

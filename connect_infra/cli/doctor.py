@@ -94,8 +94,9 @@ def doctor(
 ) -> None:
     """Say what this machine lacks for the lab, and how to get it; or look around on a target.
 
-    On a target: memory by service, connections, slow queries, locks, PM2, disks, recent errors;
-    changes nothing. Exit code 0 when nothing is missing (everything could be seen), 1 otherwise.
+    On a target: memory by service, connections, slow queries, locks, PM2 or containers, disks,
+    recent errors; changes nothing. Exit code 0 when nothing is missing (everything could be seen),
+    1 otherwise.
 
     Example: connect-infra doctor --target lab
     """

@@ -19,6 +19,18 @@ COMPOSE_FILE = f"{ROOT}/docker-compose.production.yml"
 IMAGES = f"{ROOT}/images"
 SECRETS = f"{ROOT}/.env.production.local"
 
+PLATFORM = (
+    *("haproxy", "connect_app1", "connect_app2", "connect_postgres", "connect_redis"),
+    *("patroni1", "patroni2", "etcd"),
+)
+"""The platform's containers: document S names the first five, its diagram the others."""
+
+WATCHERS = (
+    *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
+    *("alertmanager", "alert_log"),
+)
+"""The containers that document S' dashboard and its quiet alerts need."""
+
 COMPOSE = (
     "compose() { if docker compose version >/dev/null 2>&1; "
     'then docker compose "$@"; else docker-compose "$@"; fi; }; '

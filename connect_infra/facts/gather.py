@@ -36,6 +36,10 @@ from connect_infra.facts.base import FactModule, Output
 from connect_infra.transport import Connection
 
 NATIVE: tuple[FactModule, ...] = (
+    pm2,
+    fail2ban,
+    prometheus,
+    operations,
     host,
     units,
     layout,
@@ -45,17 +49,13 @@ NATIVE: tuple[FactModule, ...] = (
     pgbackrest,
     cron,
     logrotate,
-    operations,
     sshd,
     ufw,
-    fail2ban,
     nginx,
-    pm2,
     connect_service,
     env,
-    prometheus,
 )
-"""Every subsystem of a native host that is looked at."""
+"""Every subsystem of a native host that is looked at; those that take longest are first."""
 
 CONTAINERS: tuple[FactModule, ...] = (
     haproxy,

@@ -16,18 +16,7 @@ NAME = "units"
 POSTGRESQL = "postgresql@15-main.service"
 """The cluster's own unit; `postgresql.service` is an umbrella that stays active without it."""
 
-UNITS = (
-    POSTGRESQL,
-    "postgresql.service",
-    "pgbouncer.service",
-    "redis-cache.service",
-    "redis-queue.service",
-    "cron.service",
-    "nginx.service",
-    "connect.service",
-    "ssh.service",
-    "ufw.service",
-    "fail2ban.service",
+WATCHERS = (
     "prometheus.service",
     "prometheus-alertmanager.service",
     "prometheus-node-exporter.service",
@@ -35,6 +24,22 @@ UNITS = (
     "prometheus-redis-exporter.service",
     "prometheus-nginx-exporter.service",
 )
+"""Document A, 2.1: what watches the platform."""
+
+SERVICES = (
+    POSTGRESQL,
+    "pgbouncer.service",
+    "redis-cache.service",
+    "redis-queue.service",
+    "connect.service",
+    "nginx.service",
+    "fail2ban.service",
+    *WATCHERS,
+)
+"""Document A, 2.1: the platform's services."""
+
+UNITS = (*SERVICES, "postgresql.service", "cron.service", "ssh.service", "ufw.service")
+"""Everything that is asked for."""
 
 PROPERTIES = (
     "Id",

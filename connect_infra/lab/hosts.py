@@ -86,6 +86,10 @@ def _engine_volume(container: Container) -> str:
     return str(mount["Name"])
 
 
+THAW = "docker ps --quiet --filter status=paused | xargs --no-run-if-empty docker unpause"
+"""Nothing ends a frozen process, and so nothing a host whose engine has paused a container."""
+
+
 class LabHost:
     """One running lab host."""
 
@@ -201,6 +205,9 @@ class LabHost:
     def discard(self) -> None:
         """As `remove`, for who has locked the lab and tells the inventory."""
         with suppress(docker.errors.NotFound):
+            if self.topology == "containers" and self.running:
+                with suppress(LabError):
+                    self.exec(THAW, 20)
             self.container.remove(force=True, v=True)
 
     @engine.reported("lab host")

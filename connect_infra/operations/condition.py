@@ -1,9 +1,10 @@
-"""How a target is: its health check, and the diagnoses of document A, 8.1."""
+"""How a target is: its health check, and the diagnoses of document A, 8.1, of either topology."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from connect_infra.document import Topology
 from connect_infra.errors import OperationError
 from connect_infra.operations.remote import SCRIPTS
 from connect_infra.transport import Connection
@@ -49,9 +50,10 @@ def health(connection: Connection) -> list[Check]:
         ) from None
 
 
-def diagnose(connection: Connection) -> list[Section]:
+def diagnose(connection: Connection, topology: Topology = "native") -> list[Section]:
     """Look around on the host; changes nothing, and shows no password."""
-    found = connection.python(SOURCE.read_text(encoding="utf-8"), None, sudo=True, timeout=LIMIT)
+    source = SOURCE.read_text(encoding="utf-8")
+    found = connection.python(source, topology, sudo=True, timeout=LIMIT)
     return [
         Section(title, tuple(map(tuple, one["rows"])), one["hint"], one.get("problem", ""))
         for title, one in found.items()

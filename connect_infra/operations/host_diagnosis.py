@@ -1,16 +1,20 @@
 """Looks around on the host (document A, 8.1); travels there as text and uses Python's library only.
 
-`main` returns the sections in order: {title: {"rows": [[...], ...], "hint": what to do about it}}.
+`main` is told the topology and returns the sections in order:
+{title: {"rows": [[...], ...], "hint": what to do about it}}.
 A section that can't be observed says why; the others are unaffected.
 """
 
 import collections
+import csv
 import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
+from collections.abc import Callable
 
 BASE = "/opt/connect"
 Rows = list[list[str]]
@@ -30,10 +34,26 @@ def run(*command: str) -> str:
 
 
 def query(sql: str) -> Rows:
-    """The rows of a query to the server itself."""
-    said = run("runuser", "-u", "postgres", "--", "psql", "-XAtq", "-F", "\t", "-d", "connect",
-               "-c", sql)  # fmt: skip
+    """The rows of a query to the server itself; on a Docker host, to the primary."""
+    psql = ("psql", "-XAtq", "-F", "\t", "-U", "postgres", "-d", "connect", "-c")
+    nodes = [name for name in containers() if name.startswith("patroni")]
+    for node in nodes:
+        if run("docker", "exec", node, *psql, "SELECT pg_is_in_recovery()").strip() == "f":
+            said = run("docker", "exec", node, *psql, sql)
+            break
+    else:
+        if nodes:
+            raise RuntimeError("no node is the primary")
+        said = run("runuser", "-u", "postgres", "--", *psql, sql)
     return [line.split("\t") for line in said.splitlines()]
+
+
+def containers() -> dict[str, str]:
+    """The running containers: name to id; none on a native host."""
+    if shutil.which("docker") is None:
+        return {}
+    said = run("docker", "ps", "--no-trunc", "--format", "{{.Names}} {{.ID}}")
+    return dict(line.split() for line in said.splitlines())
 
 
 def mebibytes(size: float) -> str:
@@ -53,6 +73,7 @@ def shown(line: str) -> str:
 
 def memory() -> Rows:
     """What each unit's processes really take: what several share is divided among them."""
+    names = {f"docker-{number}.scope": name for name, number in containers().items()}
     units: collections.Counter[str] = collections.Counter()
     for path in glob.glob("/proc/[0-9]*/smaps_rollup"):
         try:
@@ -62,7 +83,7 @@ def memory() -> Rows:
         except OSError:  # it has ended, or is the kernel's
             continue
         units[unit[1] if unit else "no unit"] += size * 1024
-    return [[unit, mebibytes(size)] for unit, size in units.most_common(LINES)]
+    return [[names.get(unit, unit), mebibytes(size)] for unit, size in units.most_common(LINES)]
 
 
 def connections() -> Rows:
@@ -75,15 +96,20 @@ def connections() -> Rows:
 
 def slow_queries() -> Rows:
     """Running now for more than a second, and logged as slow (log_min_duration_statement)."""
-    rows = query(
-        "SELECT 'now', date_trunc('millisecond', now() - query_start), pid,"
-        " regexp_replace(query, '\\s+', ' ', 'g') FROM pg_stat_activity WHERE state = 'active'"
-        " AND pid <> pg_backend_pid() AND now() - query_start > interval '1 second'"
-    )
+    rows = running_for_long()
     log = run("tail", "--lines=20000", "/var/log/postgresql/postgresql-15-main.log")
     found = re.findall(r"duration: ([\d.]+) ms\s+(?:statement|execute [^:]*): ([^\n]*)", log)
     slowest = sorted(found, key=lambda each: -float(each[0]))[:LINES]
     return rows + [["logged", f"{float(ms) / 1000:.2f} s", "", text] for ms, text in slowest]
+
+
+def running_for_long() -> Rows:
+    """Running now for more than a second."""
+    return query(
+        "SELECT 'now', date_trunc('millisecond', now() - query_start), pid,"
+        " regexp_replace(query, '\\s+', ' ', 'g') FROM pg_stat_activity WHERE state = 'active'"
+        " AND pid <> pg_backend_pid() AND now() - query_start > interval '1 second'"
+    )
 
 
 def locks() -> Rows:
@@ -115,16 +141,84 @@ def pm2() -> Rows:
     ]
 
 
+def every_container() -> Rows:
+    """How each one is, how often it was started again, what it takes, and what it is made of."""
+    form = "{{.Name}}\t{{.CPUPerc}} CPU\t{{.MemUsage}}"
+    takes = {
+        line.split("\t")[0]: line.split("\t")[1:]
+        for line in run("docker", "stats", "--no-stream", "--format", form).splitlines()
+    }
+    names = run("docker", "ps", "--all", "--format", "{{.Names}}").split()
+    found = {
+        one["Name"].removeprefix("/"): one for one in json.loads(run("docker", "inspect", *names))
+    }
+    return [
+        [
+            name,
+            one["State"].get("Health", {}).get("Status", "") or one["State"]["Status"],
+            f"{one['RestartCount']} restarts",
+            *takes.get(name, ["", ""]),
+            one["Config"]["Labels"].get("connect.version", one["Config"]["Image"]),
+        ]
+        for name, one in found.items()
+    ]
+
+
+def front_door() -> Rows:
+    """Each colour as HAProxy has it: its state, what its last check found, its requests."""
+    command = "echo 'show stat' | socat -t 5 - /var/run/haproxy/admin.sock"
+    rows = csv.DictReader(run("/bin/sh", "-c", command).removeprefix("# ").splitlines())
+    return [
+        [row["svname"], row["status"], row["check_status"], f"{row['stot']} requests"]
+        for row in rows
+        if row["pxname"] == "connect" and row["svname"] != "BACKEND"
+    ]
+
+
+def nodes() -> Rows:
+    """The database's nodes as one of them sees them."""
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    address = run("docker", "inspect", "--format", form, "patroni1").strip()
+    cluster = json.loads(run("curl", "-sSf", "--max-time", "5", f"http://{address}:8008/cluster"))
+    return [
+        [one["name"], one["role"], one["state"], f"timeline {one.get('timeline', '?')}",
+         f"{one['lag']} bytes behind" if "lag" in one else ""]
+        for one in cluster["members"]
+    ]  # fmt: skip
+
+
 def disk() -> Rows:
-    """Filesystems, and the directories that grow."""
+    """Filesystems, and the directories of a native host that grow."""
+    return filesystems() + sizes(
+        f"{BASE}/releases", f"{BASE}/backup", f"{BASE}/shared/uploads", f"{BASE}/shared/logs",
+        "/var/lib/postgresql/15/main", "/var/log", "/var/lib/postgresql/15/main/pg_wal",
+    )  # fmt: skip
+
+
+def docker_disk() -> Rows:
+    """Filesystems, the directories of a Docker host that grow, and what its engine keeps."""
+    form = "{{.Type}}\t{{.Size}}\t{{.Reclaimable}} could go"
+    engine = run("docker", "system", "df", "--format", form).splitlines()
+    return (
+        filesystems()
+        + sizes(f"{BASE}/images", f"{BASE}/uploads", "/backups/pgbackrest", "/backups/postgres")
+        + [line.split("\t") for line in engine]
+    )
+
+
+def filesystems() -> Rows:
+    """How full each one is."""
     columns = "--output=target,size,used,avail,pcent"
-    said = run("df", "-h", "--local", columns, "--exclude-type=tmpfs", "--exclude-type=devtmpfs")
-    rows = [line.split() for line in said.splitlines()[1:]]
-    for path in (f"{BASE}/releases", f"{BASE}/backup", f"{BASE}/shared/uploads",
-                 f"{BASE}/shared/logs", "/var/lib/postgresql/15/main", "/var/log",
-                 "/var/lib/postgresql/15/main/pg_wal"):  # fmt: skip
-        rows.append([path, run("du", "--summarize", "--human-readable", path).split()[0]])
-    return rows
+    said = run("df", "-h", "--local", columns, "--exclude-type=tmpfs", "--exclude-type=devtmpfs",
+               "--exclude-type=overlay")  # fmt: skip
+    root = run("df", "-h", columns, "/").splitlines()[1:]
+    lines = dict.fromkeys([*root, *said.splitlines()[1:]])
+    return [line.split() for line in lines]
+
+
+def sizes(*paths: str) -> Rows:
+    """What is in each of these directories."""
+    return [[path, run("du", "--summarize", "--human-readable", path).split()[0]] for path in paths]
 
 
 def errors() -> Rows:
@@ -141,21 +235,56 @@ def errors() -> Rows:
     return rows
 
 
-SECTIONS = {
+def docker_errors() -> Rows:
+    """Newest last: the system's errors of the last hour, and lines of each container's log."""
+    system = run(
+        "journalctl", "-q", "--since=-1h", "--priority=err", "--no-pager", "-n", str(LINES)
+    )
+    rows = [["system", line] for line in system.splitlines()]
+    for name in containers():
+        log = run("/bin/sh", "-c", f"docker logs --since 1h {name} 2>&1 | grep -i error || true")
+        rows += [[name, line] for line in log.splitlines()[-LINES // 2 :]]
+    return rows
+
+
+Looks = dict[str, tuple[Callable[[], Rows], str]]
+
+FIRST: Looks = {
     "memory by service": (memory, "too much: fewer PM2 instances, a smaller work_mem"),
     "connections": (connections, "idle in transaction: the application holds on to them"),
-    "slow queries": (slow_queries, "EXPLAIN them; add an index"),
+}
+
+SLOW = "EXPLAIN them; add an index"
+LOCKS: Looks = {
     "locks": (locks, "end the one that blocks: SELECT pg_terminate_backend(pid)"),
-    "PM2": (pm2, "restarts that grow: see error.log; another release: connect-infra rollback"),
-    "disk": (disk, "connect-infra health says when a disk is too full"),
-    "recent errors": (errors, "journalctl -u connect; /opt/connect/shared/logs/error.log"),
+}
+
+SECTIONS: dict[str, Looks] = {
+    "native": {
+        **FIRST,
+        "slow queries": (slow_queries, SLOW),
+        **LOCKS,
+        "PM2": (pm2, "restarts that grow: see error.log; another release: connect-infra rollback"),
+        "disk": (disk, "connect-infra health says when a disk is too full"),
+        "recent errors": (errors, "journalctl -u connect; /opt/connect/shared/logs/error.log"),
+    },
+    "containers": {
+        **FIRST,
+        "slow queries": (running_for_long, SLOW),
+        **LOCKS,
+        "containers": (every_container, "restarts that grow: docker logs NAME"),
+        "colours": (front_door, "a colour that is DOWN: docker logs; connect-infra rollback"),
+        "database nodes": (nodes, "no sync_standby: docker logs patroni1, patroni2"),
+        "disk": (docker_disk, "connect-infra health says when a disk is too full"),
+        "recent errors": (docker_errors, "journalctl -b; docker logs NAME"),
+    },
 }
 
 
-def main(_: object) -> dict[str, dict[str, object]]:
-    """Every section, in order."""
+def main(topology: str) -> dict[str, dict[str, object]]:
+    """Every section of the topology, in order."""
     found: dict[str, dict[str, object]] = {}
-    for title, (look, hint) in SECTIONS.items():
+    for title, (look, hint) in SECTIONS[topology].items():
         try:
             rows = [[shown(str(cell)) for cell in row] for row in look()]
             found[title] = {"rows": rows, "hint": hint}

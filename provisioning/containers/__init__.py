@@ -26,7 +26,7 @@ def components(ctx: Context) -> tuple[Component, ...]:
             ufw.component(ctx),
             firewall.component(),
             images.component(ctx),
-            monitoring.component(),
+            monitoring.component(ctx),
             stack.component(ctx),
             backups.component(),
             monitoring.seen(),

@@ -97,12 +97,14 @@ PROMETHEUS = Image(
     "prometheus",
     (
         "prometheus",
+        "prometheus-alertmanager",
         "prometheus-node-exporter",
         "prometheus-postgres-exporter",
         "prometheus-redis-exporter",
     ),
     (
-        "RUN install -d -o prometheus -g prometheus /var/lib/prometheus/metrics2",
+        "RUN install -d -o prometheus -g prometheus "
+        "/var/lib/prometheus/metrics2 /var/lib/prometheus/alertmanager",
         "USER prometheus",
         "WORKDIR /var/lib/prometheus",
     ),

@@ -1,10 +1,12 @@
-"""Monitoring: what Prometheus scrapes, the containers' own CPU and memory, and the dashboard."""
+"""Monitoring: what Prometheus scrapes, CPU and memory of the containers, alerts, the dashboard."""
 
 from pathlib import Path
 
-from provisioning.component import Activation, Component
+from provisioning.component import Activation, Component, Context
+from provisioning.containers import images
 from provisioning.containers.layout import CONFIG, ROOT
 from provisioning.native.dashboards import Panel, dashboard
+from provisioning.native.prometheus import SOURCES as NATIVE
 from provisioning.render import render
 from provisioning.resources import Directory, Ensure, File, Unit
 
@@ -23,9 +25,13 @@ JOBS = {
     "postgres": ["postgres_exporter:9187"],
     "redis": ["redis_exporter:9121"],
     "containers": ["node_exporter:9100"],
+    "alertmanager": ["alertmanager:9093"],
     "prometheus": ["localhost:9090"],
 }
 """Everything that is scraped, by the names that the containers have on their network."""
+
+ALERT_LOG = "alert_log:9095"
+"""Who takes what Alertmanager sends."""
 
 FRONT = 'proxy="connect"'
 SERVED = f"haproxy_backend_http_responses_total{{{FRONT}}}"
@@ -39,6 +45,16 @@ count=$(curl --silent --fail --max-time 5 --get http://127.0.0.1:9090/api/v1/que
 [ "$count" = {targets} ] ||
   {{ echo "Prometheus sees ${{count:-none}} of {targets} targets"; exit 1; }}
 """
+
+
+VALIDATE = """
+check() {{
+  docker run --rm --network none --volume "$STAGE{config}/prometheus:/etc/connect:ro" {image} "$@"
+}}
+check promtool check config /etc/connect/prometheus.yml
+check amtool check-config /etc/connect/alertmanager.yml
+"""
+"""Prometheus' own checker reads its file and the rules, Alertmanager's its file."""
 
 
 def _quantile(share: str) -> str:
@@ -92,7 +108,7 @@ PANELS = (
 """What document S's key panels show, and beside them the traffic of each colour."""
 
 
-def component() -> Component:
+def component(ctx: Context) -> Component:
     """Files that the containers of the monitoring read, and the host's own measuring."""
     folder = f"{ROOT}/monitoring"
     return Component(
@@ -102,7 +118,7 @@ def component() -> Component:
             Directory(METRICS),
             Directory(folder),
             Directory(DASHBOARDS),
-            File(f"{CONFIG}/prometheus/prometheus.yml", configuration()),
+            *(File(f"{CONFIG}/prometheus/{name}", content) for name, content in files().items()),
             File(f"{DASHBOARDS}/connect.json", dashboard(TITLE, PANELS)),
             Directory("/usr/local/lib/connect-infra"),
             File(PROGRAM, (SOURCES / "container_metrics.py").read_bytes(), 0o755),
@@ -116,8 +132,9 @@ def component() -> Component:
             ),
             Unit(UNIT),
         ),
+        validate=VALIDATE.format(config=CONFIG, image=images.PROMETHEUS.tag(images.base_of(ctx))),
         activation=Activation(UNIT),
-        after=("engine", "layout"),
+        after=("images", "layout"),
     )
 
 
@@ -138,6 +155,14 @@ def seen() -> Component:
     )
 
 
-def configuration() -> bytes:
-    """Prometheus' own file; another one makes its container anew."""
-    return render("containers/prometheus.yml.j2", jobs=JOBS)
+def files() -> dict[str, bytes]:
+    """What the containers of the monitoring read at their start; another one makes them anew."""
+    (alertmanager,) = JOBS["alertmanager"]
+    return {
+        "prometheus.yml": render(
+            "containers/prometheus.yml.j2", jobs=JOBS, alertmanager=alertmanager
+        ),
+        "alerts.yml": render("containers/alerts.yml.j2"),
+        "alertmanager.yml": render("containers/alertmanager.yml.j2", receiver=ALERT_LOG),
+        "alert_log.py": (NATIVE / "alert_log.py").read_bytes(),
+    }

@@ -16,7 +16,8 @@ SOURCES = Path(__file__).parent / "scripts"
 
 def component(ctx: Context) -> Component:
     """Every script, and what they share with those of a native host."""
-    library = (*sorted(SOURCES.glob("lib/*.sh")), NATIVE / "lib" / "common.sh")
+    shared = (NATIVE / "lib" / name for name in ("common.sh", "health.py", "watching.py"))
+    library = (*sorted(SOURCES.glob("lib/*.*")), *shared)
     return component_of(f"{ROOT}/scripts", sorted(SOURCES.glob("*.sh")), library, settings(ctx))
 
 
@@ -27,5 +28,5 @@ def settings(ctx: Context) -> dict[str, object]:
         "CERTIFICATE": f"{CERTIFICATES}/connect.pem",
         "NODE_IMAGE": images.NODE.tag(images.base_of(ctx)),
         "STANZA": STANZA,
-        "DISK_LIMIT": LIMITS["DISK_LIMIT"],
+        **{name: LIMITS[name] for name in ("DISK_LIMIT", "MEMORY_LIMIT", "CERTIFICATE_DAYS")},
     }

@@ -40,7 +40,7 @@ SHARES = {
     "prometheus": 4,
     "exporter": 1,
 }
-"""Percent of the host's memory that one container of the service may take, 79 in all."""
+"""Percent of the host's memory that one container of the service may take, 81 in all."""
 
 COMPOSE = """
 cd {root}
@@ -67,7 +67,10 @@ echo "not healthy after {seconds} s:$missing"; exit 1
 BELOW = ("etcd", "patroni1", "patroni2", "connect_postgres", "connect_redis")
 """The containers that the application needs, by name."""
 
-MONITORING = ("prometheus", "postgres_exporter", "redis_exporter", "node_exporter")
+MONITORING = (
+    *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
+    *("alertmanager", "alert_log"),
+)
 
 ALL = (*BELOW, "connect_app1", "connect_app2", "haproxy", *MONITORING)
 
@@ -150,6 +153,9 @@ case "$code" in 0 | 2) ;; *) echo "pgBackRest's status is ${{code:-unknown}}"; e
 """
 """0 is ok, 2 is `no valid backups`: the stanza is there."""
 
+RENEW = f"{ROOT}/scripts/renew-nodes.sh"
+"""Compose would make both of them anew at once, and the database would be away."""
+
 STANZA_DO = f"bash -euc '. {ROOT}/scripts/lib/database.sh; backrest \"$(leader)\" stanza-create'"
 
 VALIDATE = """
@@ -205,6 +211,12 @@ def component(ctx: Context) -> Component:
             f"install -d -m 700 -o {images.POSTGRES_UID} -g {images.POSTGRES_UID} {ARCHIVE}",
         ),
         Ensure(
+            "the database's nodes run as the compose file says",
+            f"{IN_PLACE}{RENEW} --check",
+            RENEW,
+            _digests(files, file, SECRETS),
+        ),
+        Ensure(
             "database and Redis run",
             below.replace("seq 120", "seq 1"),
             f"{compose} compose up -d etcd patroni1 patroni2 postgres redis\n{below}",
@@ -237,7 +249,7 @@ def component(ctx: Context) -> Component:
         validate=VALIDATE.format(
             certificates=CERTIFICATES, config=CONFIG, image=images.HAPROXY.tag(base)
         ),
-        after=("images", "docker-firewall", "monitoring"),
+        after=("images", "docker-firewall", "monitoring", "scripts"),
     )
 
 
@@ -260,7 +272,7 @@ def _files(ctx: Context) -> list[Resource]:
             *("patroni.yml", "pgbackrest.conf", "redis.conf", "postgres.cfg", "haproxy.cfg"),
         )
     }
-    configuration["prometheus.yml"] = monitoring.configuration()
+    configuration |= monitoring.files()
     digests = {
         name: hashlib.sha256(content).hexdigest()[:12] for name, content in configuration.items()
     }
@@ -274,6 +286,7 @@ def _files(ctx: Context) -> list[Resource]:
         uploads=UPLOADS,
         archive=ARCHIVE,
         ask=ASK,
+        alert_log=monitoring.ALERT_LOG.rpartition(":")[2],
         **_sizes(ctx),
     )
     environment = render("containers/env.j2", secrets=ctx.secrets)

@@ -6,15 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from connect_infra.facts.docker import PLATFORM, WATCHERS
 from connect_infra.web import Site
-
-CONTAINERS = (
-    *("connect_app1", "connect_app2", "connect_postgres", "connect_redis", "haproxy"),
-    *("patroni1", "patroni2", "etcd"),
-    *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
-)
-"""Every container of the topology: document S names the first five, its diagram the next three; the
-others are what its dashboard needs."""
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +16,7 @@ def site(target):
     return Site(target)
 
 
-PORTS = (22, 80, 443, 3000, 3001, 3100, 5432, 6379, 8008, 2379, 9090)
+PORTS = (22, 80, 443, 3000, 3001, 3100, 5432, 6379, 8008, 2379, 9090, 9093)
 """What the platform's services listen on somewhere."""
 
 SECONDS = 1.0
@@ -49,4 +42,4 @@ def _answer_of(host, port):
 @pytest.fixture(scope="session")
 def stack(facts):
     """Every container of the topology, each of which must run, by name."""
-    return {name: facts.docker.container(name) for name in CONTAINERS}
+    return {name: facts.docker.container(name) for name in (*PLATFORM, *WATCHERS)}

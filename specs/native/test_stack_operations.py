@@ -2,14 +2,7 @@
 
 import pytest
 
-WATCHERS = (
-    "prometheus.service",
-    "prometheus-alertmanager.service",
-    "prometheus-node-exporter.service",
-    "prometheus-postgres-exporter.service",
-    "prometheus-redis-exporter.service",
-    "prometheus-nginx-exporter.service",
-)
+from connect_infra.facts.units import WATCHERS
 
 
 @pytest.mark.controls("stack.operations")

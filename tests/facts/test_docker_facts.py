@@ -5,11 +5,6 @@ import pytest
 from connect_infra.errors import ObservationError
 from connect_infra.facts import docker
 
-CONTAINERS = {
-    *("connect_app1", "connect_app2", "connect_postgres", "connect_redis", "haproxy"),
-    *("patroni1", "patroni2", "etcd"),
-}
-
 
 @pytest.fixture
 def facts(recorded):
@@ -22,8 +17,8 @@ def test_versions(facts):
 
 
 def test_every_container_and_how_it_is(facts):
-    assert set(facts.containers) == CONTAINERS
-    for name in CONTAINERS:
+    assert set(facts.containers) == set(docker.PLATFORM)
+    for name in docker.PLATFORM:
         one = facts.container(name)
         assert one.health == "healthy"
         assert one.host.restart.name == "unless-stopped"

@@ -3,17 +3,12 @@
 import json
 import time
 
+from connect_infra.facts.docker import PLATFORM, WATCHERS
 from tests.lab.operations import script
 from tests.lab.shell import sh
 
 FIRST = "1.0.0"
 """The release that a provisioned Docker host runs."""
-
-CONTAINERS = (
-    *("haproxy", "connect_app1", "connect_app2", "connect_postgres", "connect_redis"),
-    *("patroni1", "patroni2", "etcd"),
-    *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
-)
 
 COMPOSE = "/opt/connect/docker-compose.production.yml"
 
@@ -25,7 +20,7 @@ docker inspect --format '{{.Name}} {{.State.Status}} {{if .State.Health}}{{.Stat
 """
 
 
-def wait_for_containers(host, names=CONTAINERS, limit=120):
+def wait_for_containers(host, names=(*PLATFORM, *WATCHERS), limit=120):
     """Until all of these are healthy; returns how long that took."""
     started = time.monotonic()
     while True:

@@ -258,3 +258,31 @@ def test_the_colour_that_serves_outlives_haproxy_and_the_host(first, tmp_path):
     first.reboot()
     wait_for_containers(first)
     assert eventually(lambda: serving(first) == "app2")
+
+
+PLUGIN = r"""#!/bin/sh
+if [ "$1" = docker-cli-plugin-metadata ]; then
+  echo '{"SchemaVersion": "0.1.0", "Vendor": "the lab", "Version": "v2"}'
+  exit
+fi
+shift
+echo "$*" >>/root/asked
+exec docker-compose "$@"
+"""
+"""Debian's Compose v1 as a plugin of the engine: v2 is in no package that the lab can install."""
+
+
+@pytest.fixture
+def plugin(first):
+    home = "/root/.docker/cli-plugins"
+    sh(first, f"mkdir -p {home}; rm -f /root/asked; cat > {home}/docker-compose <<'END'\n"
+              f"{PLUGIN}END\nchmod 755 {home}/docker-compose; docker compose version")  # fmt: skip
+    yield first
+    sh(first, f"rm -r {home} /root/asked")
+
+
+def test_where_docker_compose_answers_it_is_used(plugin, tmp_path):
+    code, said = script(plugin, "deploy.sh", package(plugin, tmp_path, "by-plugin"))
+    assert code == 0, said
+    assert version_of(plugin, serving(plugin)) == "by-plugin"
+    assert "up -d --no-deps app2" in sh(plugin, "cat /root/asked")

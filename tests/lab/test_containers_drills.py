@@ -63,8 +63,9 @@ def test_a_fault_is_seen_when_it_is_there_and_gone_when_it_is_undone(
     docker_host, room, fault, kind
 ):
     assert sh(docker_host, fault.happened)[0] != 0, "seen before it was made"
-    code, output = sh(docker_host, fault.inject)
-    assert code == 0, output
+    for script in (fault.prepare, fault.inject):
+        code, output = sh(docker_host, script, 120)
+        assert code == 0, output
     soon(docker_host, fault.happened, 10)
     if kind not in LEAVES_BY_ITSELF:
         assert sh(docker_host, fault.healed)[0] != 0, "healed before it was undone"
@@ -72,3 +73,11 @@ def test_a_fault_is_seen_when_it_is_there_and_gone_when_it_is_undone(
         code, output = sh(docker_host, fault.undo, 120)
         assert code == 0, output
         soon(docker_host, fault.healed)
+
+
+def test_a_host_whose_engine_has_frozen_a_container_can_be_removed(docker_host, lab):
+    """Nothing ends a frozen process. The last test of this module: it takes the host away."""
+    code, output = sh(docker_host, "docker pause connect_app2")
+    assert code == 0, output
+    docker_host.remove()
+    assert lab.find(docker_host.name) is None

@@ -8,7 +8,7 @@ import pytest
 from chaos import drills, machine, watchdog
 from chaos.faults import PRELUDE
 from chaos.host import Host
-from chaos.platforms import UNITS
+from connect_infra.facts.units import SERVICES
 
 LEAVES_BY_ITSELF = ("kill", "out_of_memory", "power_cut")
 """The host recovers from these alone, so they may be healed before they are undone."""
@@ -38,7 +38,7 @@ def soon(host, script, limit=20):
 @pytest.fixture
 def room(host):
     """The drill's directory, as a lease makes it; the platform runs before and after."""
-    running = f"systemctl is-active {' '.join(UNITS)}"
+    running = f"systemctl is-active {' '.join(SERVICES)}"
     soon(host, running)
     sh(host, f"mkdir -p {watchdog.HOME}")
     yield

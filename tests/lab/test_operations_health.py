@@ -38,7 +38,7 @@ def stopped(unit):
 
 
 BREAKS = {
-    "load": limit("checks.py", "LOAD_LIMIT = -1.0"),
+    "load": limit("watching.py", "LOAD_LIMIT = -1.0"),
     "memory": limit("settings.sh", "MEMORY_LIMIT=0"),
     "disk": (
         "mount -t tmpfs -o size=10m tmpfs /opt/connect/shared/uploads; "

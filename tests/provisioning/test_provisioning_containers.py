@@ -82,6 +82,7 @@ def test_the_containers_are_the_documented_ones_and_each_is_watched_and_limited(
     assert {one["container_name"] for one in services.values()} == documented | {
         *("patroni1", "patroni2", "etcd"),
         *("prometheus", "postgres_exporter", "redis_exporter", "node_exporter"),
+        *("alertmanager", "alert_log"),
     }  # fmt: skip
     for name, service in services.items():
         assert service["restart"] == "unless-stopped", name
@@ -98,6 +99,7 @@ def test_only_the_front_door_is_published_to_everybody(services):
         "app1": ["127.0.0.1:3000:3000"],
         "app2": ["127.0.0.1:3001:3000"],
         "prometheus": ["127.0.0.1:9090:9090"],
+        "alertmanager": ["127.0.0.1:9093:9093"],
     }
 
 

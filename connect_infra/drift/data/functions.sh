@@ -86,6 +86,15 @@ postgresql_reload() {
   sleep 0.3
 }
 
+wal_segment_ends() { # with something in it: an empty one is never archived
+  sql "SELECT pg_logical_emit_message(false, 'drift', 'drift')" >/dev/null
+  sql "SELECT pg_switch_wal()" >/dev/null
+}
+
+archiver_says() { # archiver_says CONDITION: of what it has done last
+  [ "$(sql "SELECT $1 FROM pg_stat_archiver")" = t ]
+}
+
 postgresql_restart() {
   systemctl restart postgresql@15-main
   patiently sql "SELECT 1"
@@ -321,9 +330,25 @@ edit() { # edit FILE SED: a line changes, and the file is kept
   rm "$1.drift"
 }
 
-door_reload() {
+door_says() { echo "$1" | socat -t 5 - /run/haproxy/admin.sock; }
+
+door_knows() { # door_knows NAME: of itself: Pid, Uptime_sec
+  known=$(door_says "show info" | sed -n "s/^$1: //p")
+  [ -n "$known" ] && echo "$known"
+}
+
+door_is_another() { [ "$(door_knows Pid || echo "$1")" != "$1" ]; }
+
+door_has_run() { [ "$(door_knows Uptime_sec)" -ge "$1" ]; } # door_has_run SECONDS
+
+door_sees() { # door_sees COLOUR STATE: what its checks have found
+  door_says "show stat" | grep -q "^connect,$1,.*,$2,"
+}
+
+door_reload() { # until a new worker has the socket
+  before=$(door_knows Pid)
   docker exec haproxy kill -HUP 1 # after `docker kill` a crashed container is not started again
-  sleep 2
+  patiently door_is_another "$before"
 }
 
 door_back() {
@@ -365,6 +390,22 @@ in_net() { # in_net CONTAINER COMMAND...: in its network
   shift
   nsenter --target "$pid" --net "$@"
 }
+
+database_answers() { [ "$(container_sql "SELECT 1" 2>/dev/null)" = 1 ]; }
+
+database_does_not_answer() { ! docker exec connect_postgres pg_isready -q -U connect; }
+
+member_is() { # member_is NODE WHAT VALUE: its role or state, as it says itself
+  address=$(shown "$1" "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
+  curl -fsS --max-time 3 "http://$address:8008/cluster" |
+    jq -e --arg name "$1" --arg value "$3" ".members[] | select(.name == \$name and .$2 == \$value)"
+}
+
+receives_nothing() { # receives_nothing NODE: from the primary
+  docker exec "$1" psql -XAtqU postgres -c "SELECT count(*) FROM pg_stat_wal_receiver" | grep -qx 0
+}
+
+ask_node() { docker exec "$1" patronictl -c /etc/patroni/patroni.yml "$2" --wait connect >/dev/null; }
 
 replica_node() {
   for node in patroni1 patroni2; do

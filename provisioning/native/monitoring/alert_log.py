@@ -2,6 +2,7 @@
 """Writes the alerts that Alertmanager sends to this host's journal, one line each."""
 
 import json
+import signal
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -37,5 +38,7 @@ class Receiver(BaseHTTPRequestHandler):
         """Requests are not worth a line of their own."""
 
 
+# The first process of a container has no default of its own: without this it outlives a shutdown.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 host, port = sys.argv[1].rsplit(":", 1)
 HTTPServer((host, int(port)), Receiver).serve_forever()

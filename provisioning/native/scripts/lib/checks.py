@@ -7,24 +7,30 @@ import glob
 import json
 import os
 import re
-import secrets
 import subprocess
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-BASE = "/opt/connect"
+from watching import (
+    BASE,
+    ERRORS_LIMIT,
+    SETTINGS,
+    Wrong,
+    at_most,
+    certificate,
+    disks,
+    front_door,
+    journal_errors,
+    load,
+    memory,
+    run,
+)  # fmt: skip
+
 STATE = "/var/lib/connect-infra/releases"
 SERVICES = (
     "postgresql@15-main", "pgbouncer", "redis-cache", "redis-queue", "nginx", "connect", "cron",
 )  # fmt: skip
 """Document A, 7.2, and what it leaves out: the pool, the schedule of backups. postgresql.service
 is active while its cluster is down."""
-
-LOAD_LIMIT = 8.0
-"""Processes that want to run for each processor, over 15 minutes. Ours; the document has none."""
-
-ERRORS_LIMIT = 100
-"""Lines an hour, of the system and of the application. Ours; the document only counts them."""
 
 LOG_LIMIT = 1 << 30
 """Bytes of one log file: beyond, it is not being rotated. Ours."""
@@ -37,42 +43,6 @@ QUEUE_LIMIT = 90
 
 BACKUP_AGE_LIMIT = 26 * 3600
 """Seconds. Backups are made daily at 2 (document A, 4.1); two hours to make one."""
-
-
-class Wrong(Exception):
-    """Raised by a check with what is wrong."""
-
-
-def settings():
-    """Return what connect-infra wrote for the scripts."""
-    with open(os.path.join(HERE, "settings.sh"), encoding="utf-8") as lines:
-        pairs = (line.rstrip("\n").split("=", 1) for line in lines if re.match("[A-Z_]+=", line))
-        return dict(pairs)
-
-
-SETTINGS = settings()
-
-
-def run(*command, stdin="", environment=None):
-    """Return what a command prints; Wrong with its own words when it fails."""
-    try:
-        done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=30, cwd="/",
-            env=dict(os.environ, **(environment or {})),
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        raise Wrong(f"{command[0]}: {problem}") from problem
-    if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise Wrong(said[0] if said else f"{command[0]} ended with {done.returncode}")
-    return done.stdout.strip()
-
-
-def at_most(found, limit, text):
-    """Return the text; Wrong with it and the limit when more was found."""
-    if found > limit:
-        raise Wrong(f"{text}; the limit is {limit:.0f}")
-    return text
 
 
 def query(sql, *options):
@@ -93,48 +63,6 @@ def secret(name):
             if found:
                 return found[1]
     raise Wrong(f"no password in {name} of .env.production")
-
-
-# --- resources ---------------------------------------------------------------------------------
-
-
-def load():
-    """The load over 15 minutes, and how busy the processors are right now."""
-    before = cpu_times()
-    time.sleep(0.3)
-    total, idle = (after - earlier for after, earlier in zip(cpu_times(), before, strict=True))
-    busy = 100 * (1 - idle / total) if total else 0.0
-    cores, average = os.cpu_count() or 1, os.getloadavg()[2]
-    text = f"load {average:.2f} on {cores} processors over 15 minutes, now {busy:.0f} % busy"
-    return at_most(average, LOAD_LIMIT * cores, text)
-
-
-def cpu_times():
-    """Return all ticks of the processors since the boot, and the idle ones."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        ticks = [int(each) for each in stat.readline().split()[1:]]
-    return sum(ticks), ticks[3] + ticks[4]
-
-
-def memory():
-    """What is neither free nor could be."""
-    with open("/proc/meminfo", encoding="ascii") as lines:
-        sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    used = 100 * (1 - sizes["MemAvailable"] / sizes["MemTotal"])
-    text = f"{used:.0f} % of {sizes['MemTotal'] / 2**20:.1f} GiB used"
-    return at_most(used, float(SETTINGS["MEMORY_LIMIT"]), text)
-
-
-def disk():
-    """Blocks and inodes of the disks that the platform lies on."""
-    found = {}
-    for path in ("/", BASE, f"{BASE}/releases", f"{BASE}/backup", "/var/lib/postgresql"):
-        state = os.statvfs(path)
-        blocks = 100 * (1 - state.f_bavail / (state.f_blocks - state.f_bfree + state.f_bavail))
-        inodes = 100 * (1 - state.f_favail / state.f_files) if state.f_files else 0.0
-        found.setdefault(os.stat(path).st_dev, (path, max(blocks, inodes)))
-    text = ", ".join(f"{path} {used:.0f} % used" for path, used in found.values())
-    return at_most(max(used for _, used in found.values()), float(SETTINGS["DISK_LIMIT"]), text)
 
 
 # --- services ----------------------------------------------------------------------------------
@@ -227,37 +155,6 @@ def switching():
     return "none is unfinished"
 
 
-def api():
-    """The front door answers over HTTPS: 200, healthy, our version, to our own question."""
-    nonce = secrets.token_hex(8)
-    domain, certificate = SETTINGS["DOMAIN"], SETTINGS["CERTIFICATE"]
-    said = run("curl", "-sS", "--max-time", "10", "-w", "\n%{http_code} %{time_total}", "--cacert",
-               certificate, "--resolve", f"{domain}:443:127.0.0.1",
-               f"https://{domain}/api/health?nonce={nonce}")  # fmt: skip
-    body, _, figures = said.rpartition("\n")
-    status, seconds = figures.split()
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        answer = {}
-    wanted = {"status": "healthy", "version": release()[1], "nonce": nonce}
-    if status != "200" or {name: answer.get(name) for name in wanted} != wanted:
-        raise Wrong(f"status {status}, {body[:200] or 'no body'}")
-    return f"200, healthy, version {wanted['version']}, {float(seconds) * 1000:.0f} ms"
-
-
-def certificate():
-    """The certificate that nginx serves has more than 30 days left."""
-    domain = SETTINGS["DOMAIN"]
-    served = run("openssl", "s_client", "-connect", "127.0.0.1:443", "-servername", domain)
-    ends = run("openssl", "x509", "-noout", "-enddate", stdin=served).partition("=")[2]
-    seconds = time.mktime(time.strptime(ends, "%b %d %H:%M:%S %Y %Z")) - time.mktime(time.gmtime())
-    days = int(seconds // 86400)
-    if days < int(SETTINGS["CERTIFICATE_DAYS"]):
-        raise Wrong(f"expires in {days} days; renew it: certbot renew")
-    return f"expires in {days} days"
-
-
 # --- logs and backups --------------------------------------------------------------------------
 
 
@@ -271,8 +168,7 @@ def logs():
 
 def errors():
     """Errors of the last hour: the system's journal, and the application's log."""
-    journal = run("journalctl", "-q", "--since=-1h", "--priority=err", "--no-pager", "-o", "cat")
-    system, application = len(journal.splitlines()), recent(f"{BASE}/shared/logs/error.log")
+    system, application = journal_errors(), recent(f"{BASE}/shared/logs/error.log")
     text = f"{system} of the system and {application} of the application in the last hour"
     return at_most(max(system, application), ERRORS_LIMIT, text)
 
@@ -306,3 +202,26 @@ def backup():
     if age > BACKUP_AGE_LIMIT:
         raise Wrong(f"{text}; the limit is {BACKUP_AGE_LIMIT // 3600}")
     return text
+
+
+DISKS = ("/", BASE, f"{BASE}/releases", f"{BASE}/backup", "/var/lib/postgresql")
+"""What the platform lies on."""
+
+CHECKS = {
+    "load": ("resources", load),
+    "memory": ("resources", memory),
+    "disk": ("resources", lambda: disks(*DISKS)),
+    "services": ("services", services),
+    "database": ("database", database),
+    "pool": ("database", pool),
+    "redis-cache": ("redis", lambda: redis("CACHE")),
+    "redis-queue": ("redis", lambda: redis("QUEUE")),
+    "application": ("application", application),
+    "switching": ("application", switching),
+    "api": ("api", lambda: front_door(release()[1])),
+    "certificate": ("api", certificate),
+    "logs": ("logs", logs),
+    "errors": ("errors", errors),
+    "backup": ("backup", backup),
+}
+"""Every check by its name, with the part of document A's 7.2 that it belongs to."""

@@ -1,32 +1,15 @@
 """Is this host healthy? One line for each check, each of which can fail; or the same as JSON.
 
-Run by health-check.sh and, for some of the checks, by pre-deployment-check.sh, service-recovery.sh
-and maintenance.sh, under the host's own Python.
+Run by health-check.sh and, for some of the checks, by other scripts, under the host's own Python.
+Which checks there are, checks.py says: another one for each topology.
 """
 
 import argparse
 import json
 import sys
 
-import checks
-
-CHECKS = {
-    "load": ("resources", checks.load),
-    "memory": ("resources", checks.memory),
-    "disk": ("resources", checks.disk),
-    "services": ("services", checks.services),
-    "database": ("database", checks.database),
-    "pool": ("database", checks.pool),
-    "redis-cache": ("redis", lambda: checks.redis("CACHE")),
-    "redis-queue": ("redis", lambda: checks.redis("QUEUE")),
-    "application": ("application", checks.application),
-    "switching": ("application", checks.switching),
-    "api": ("api", checks.api),
-    "certificate": ("api", checks.certificate),
-    "logs": ("logs", checks.logs),
-    "errors": ("errors", checks.errors),
-    "backup": ("backup", checks.backup),
-}
+from checks import CHECKS
+from watching import Wrong
 
 
 def judged(name):
@@ -34,7 +17,7 @@ def judged(name):
     section, check = CHECKS[name]
     try:
         return {"section": section, "check": name, "ok": True, "found": check()}
-    except checks.Wrong as wrong:
+    except Wrong as wrong:
         found = str(wrong)
     except Exception as problem:  # an observation that can't be made is never a pass
         found = f"could not be observed: {type(problem).__name__}: {problem}"
