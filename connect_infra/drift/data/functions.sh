@@ -379,6 +379,13 @@ shown() { # shown CONTAINER FORMAT: what the engine says of it
 
 container_redis() { docker exec connect_redis redis-cli "$@"; }
 
+both_colours_on_redis() { # each of them keeps a connection to it
+  for colour in connect_app1 connect_app2; do
+    address=$(shown "$colour" "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
+    container_redis client list | grep -q "addr=$address:" || return 1
+  done
+}
+
 container_sql() { # container_sql STATEMENT: as the application, at the primary
   docker exec connect_postgres psql -XAtq -v ON_ERROR_STOP=1 -U connect -d connect -c "$1"
 }
