@@ -50,8 +50,12 @@ class Browser:
         self._line: ssl.SSLSocket | None = None
         self._watcher: Any = None  # of gevent's event loop, which has no types
 
-    def ask(self, request: Request) -> Answer:
-        """Send one request and read its answer; OSError or HTTPException when that fails.
+    def packed(self, request: Request) -> bytes:
+        """A request as this user sends it."""
+        return packed(request, self._domain)
+
+    def ask(self, request: Request, text: bytes) -> Answer:
+        """Send one packed request and read its answer; OSError or HTTPException when that fails.
 
         The connection is kept, unless the server or a failure ends it. When the server hung up
         just as a kept one was used again, a GET is sent once more, as browsers do (RFC 9110,
@@ -60,12 +64,12 @@ class Browser:
         self._look_away()
         kept = self._line is not None
         try:
-            return self._ask(request)
+            return self._ask(text)
         except ConnectionError:
             if not kept or request.method != "GET":
                 raise
             self._traffic.closed_by_server += 1
-            return self._ask(request)
+            return self._ask(text)
         finally:
             self._watch()
 
@@ -77,8 +81,7 @@ class Browser:
             self._line = None
             self._traffic.open -= 1
 
-    def _ask(self, request: Request) -> Answer:
-        text = packed(request, self._domain)
+    def _ask(self, text: bytes) -> Answer:
         line = self._line or self._open()
         try:
             with gevent.Timeout(self._timeout, TimeoutError(f"no answer in {self._timeout:g} s")):

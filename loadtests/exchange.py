@@ -28,6 +28,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    at: float = 0.0
+    """The moment of time.monotonic() at which the last of it was there."""
 
     def content(self) -> bytes:
         """The body without its compression."""

@@ -66,7 +66,7 @@ class Generator:
             browser = self.browser(number, Traffic())
             request = ACTIONS["login"](Visitor(random.Random(number), self._password))
             try:
-                answer = browser.ask(request)
+                answer = browser.ask(request, browser.packed(request))
                 wrong = fault(request, answer)
             except (OSError, http.client.HTTPException) as problem:
                 wrong = named(problem)
@@ -201,21 +201,24 @@ class Guest:
     def _visit(self, visit: int, due: float) -> None:
         generator = self._generator
         name, request = generator.choose(self._number, visit)
+        text = self._browser.packed(request)
         if generator.elapsed < due:
             generator.alarm.wait(generator.moment(due))
             generator.recorder.record_lateness(due, generator.elapsed - due)
-        generator.told(*self._ask(due, name, request))
+        generator.told(*self._ask(due, name, request, text))
         self._visiting = None
         self.begin()
 
-    def _ask(self, due: float, name: str, request: Request) -> tuple[str, float, int, str]:
+    def _ask(
+        self, due: float, name: str, request: Request, text: bytes
+    ) -> tuple[str, float, int, str]:
         generator = self._generator
-        size, ended = 0, None
+        size, ended = 0, 0.0
         error = CUT_OFF
         generator.started += 1
         try:
-            answer = self._browser.ask(request)
-            ended = generator.elapsed  # what looking at the answer takes is not the site's
+            answer = self._browser.ask(request, text)
+            ended = answer.at  # what looking at it takes is not the site's
             error, size = fault(request, answer), len(answer.body)
         except (OSError, http.client.HTTPException) as problem:
             error = named(problem)
@@ -223,7 +226,7 @@ class Guest:
             error = f"{OWN_FAULT}: {type(problem).__name__}"
             traceback.print_exc()
         finally:
-            seconds = (generator.elapsed if ended is None else ended) - due
+            seconds = (ended or time.monotonic()) - generator.moment(due)
             generator.recorder.record(due, name, seconds, error)
         return name, seconds, size, error
 

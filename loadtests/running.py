@@ -7,7 +7,7 @@ import atexit
 import json
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import gevent
@@ -79,7 +79,8 @@ def to_file(environment: Environment, path: Path) -> Callable[[list[Row]], None]
 
 def give_up(environment: Environment, why: str) -> None:
     """Say why, to the master too, and end the process; what was written stays."""
-    print(PREFIX + why, file=sys.stderr, flush=True)
+    with suppress(OSError):  # the log may lie on the same full disk
+        print(PREFIX + why, file=sys.stderr, flush=True)
     environment.process_exit_code = 2
     runner = environment.runner
     if isinstance(runner, MasterRunner):

@@ -5,6 +5,7 @@ millisecond for each answer, which would be counted as the site's.
 """
 
 import http.client
+import time
 from typing import Protocol
 
 from geventhttpclient.response import HTTPParseError, HTTPResponse
@@ -47,9 +48,10 @@ def packed(request: Request, domain: str) -> bytes:
 
 def receive(line: Line) -> tuple[Answer, bool]:
     """Read one answer: it, and whether the connection goes on. OSError or HTTPException if not."""
-    incoming = _Incoming()
+    incoming, at = _Incoming(), 0.0
     while not incoming.message_complete:
         data = line.recv(CHUNK)
+        at = time.monotonic()
         if not data and not incoming.headers_complete:
             raise http.client.RemoteDisconnected("no answer")
         try:
@@ -57,4 +59,4 @@ def receive(line: Line) -> tuple[Answer, bool]:
         except HTTPParseError as problem:
             raise problem if data else http.client.IncompleteRead(incoming.body) from problem
     named = {name.lower(): value for name, value in incoming.items()}
-    return Answer(incoming.get_code(), named, incoming.body), not incoming.should_close()
+    return Answer(incoming.get_code(), named, incoming.body, at), not incoming.should_close()

@@ -156,7 +156,7 @@ def test_a_worker_that_dies_leaves_a_run_that_says_nothing(host, tmp_path):
 @pytest.mark.long
 def test_a_disk_that_is_full_keeps_what_fitted(load, store):
     store.home.mkdir()
-    size = RESERVED_BYTES + 60_000
+    size = RESERVED_BYTES + 20_000  # ten seconds' rows
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", store.home], check=True)
     try:
         run = load("smoke")

@@ -283,6 +283,25 @@ def test_workers_take_what_another_has_not_begun(run):
     assert "WorkStealingScheduling" in run("-n", "2", "-vv")[1]
 
 
+DYING = """
+import os, pytest
+
+@pytest.mark.controls(component="redis-cache", where=lambda control: control.key == "port")
+def test_dies(control):
+    os._exit(3)
+
+@pytest.mark.controls(component="redis-queue")
+def test_passes(control): pass
+"""
+
+
+def test_a_worker_that_dies_is_no_success(run, project):
+    (project / "specs" / "test_some.py").write_text(DYING)
+    code, said, _ = run("-n", "2")
+    assert code == 1
+    assert "what passed there is not known" in said
+
+
 def test_workers_agree_on_controls_that_were_named_as_a_set(run, project):
     names = (
         'frozenset({"redis-queue.port", "redis-queue.bind", "redis-queue.timeout", "env.NODE_ENV"})'

@@ -86,6 +86,15 @@ postgresql_reload() {
   sleep 0.3
 }
 
+wal_segment_ends() { # with something in it: an empty one is never archived
+  sql "SELECT pg_logical_emit_message(false, 'drift', 'drift')" >/dev/null
+  sql "SELECT pg_switch_wal()" >/dev/null
+}
+
+archiver_says() { # archiver_says CONDITION: of what it has done last
+  [ "$(sql "SELECT $1 FROM pg_stat_archiver")" = t ]
+}
+
 postgresql_restart() {
   systemctl restart postgresql@15-main
   patiently sql "SELECT 1"

@@ -10,6 +10,7 @@ pytest_plugins = [
     "connect_infra.report.plugin.controls",
     "connect_infra.report.plugin.fixtures",
     "connect_infra.report.plugin.verdicts",
+    "connect_infra.report.plugin.handover",
 ]
 
 IN_PROCESS = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")

@@ -1,7 +1,7 @@
 """The life of a run: its options, the meeting with its target, and its end."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -79,24 +79,12 @@ def _wanted(config: pytest.Config) -> bool:
     return any(specs == path.resolve() or specs in path.resolve().parents for path in paths)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any, error: object) -> None:
-    """Add a worker's round trips to our own."""
-    verification = verification_of(node.config)
-    if verification is not None:
-        output = getattr(node, "workeroutput", None) or {}
-        verification.round_trips_elsewhere += output.get("round_trips", 0)
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the results; a run that asserted nothing has not succeeded."""
     config = session.config
     verification = verification_of(config)
-    if verification is None:
-        return
-    if workerinput(config):
-        config.workeroutput["round_trips"] = verification.round_trips  # type: ignore[attr-defined]
+    if verification is None or workerinput(config):
         return
     run = verification.run()
     path = config.getoption("--results")
@@ -105,6 +93,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     nothing = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
     if nothing and not run.asserted:
         session.exitstatus = NOTHING_ASSERTED
+    if verification.died and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -131,7 +121,7 @@ def pytest_terminal_summary(
         force_terminal=terminalreporter.hasmarkup or None,
         highlight=False,
     )
-    for trouble in verification.troubles:
+    for trouble in (*verification.troubles, *verification.died):
         console.print(trouble, style="red", markup=False, soft_wrap=True)
     if exitstatus != UNUSABLE:  # which is also pytest's own code for a run that was cut short
         summarise(verification.run(), verification.errata_in_force(), console)

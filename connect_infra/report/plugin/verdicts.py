@@ -12,6 +12,8 @@ from connect_infra.report import messages
 from connect_infra.report.messages import WaiverNote
 from connect_infra.report.plugin import RECORD
 from connect_infra.report.plugin.controls import control_of
+from connect_infra.report.plugin.gathering import workerinput
+from connect_infra.report.plugin.handover import keep_for_later
 from connect_infra.report.plugin.verification import Verification, verification_of
 from connect_infra.report.results import Result, Status
 
@@ -36,14 +38,14 @@ def _shown(value: object) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Report a spec once, instead of its start, each of its three phases, and its end.
-
-    A thousand specs that pass are then a thousand messages from xdist's workers, and not six.
-    """
-    if control_of(item) is None or verification_of(item.config) is None:
+    """Report a spec once, instead of its start, each of its three phases, and its end."""
+    verification = verification_of(item.config)
+    if control_of(item) is None or verification is None:
         return None
     for report in runtestprotocol(item, log=False, nextitem=nextitem):
-        if report.when == "call" or not report.passed:
+        if report.passed and report.when == "call" and workerinput(item.config):
+            keep_for_later(item.config, report)
+        elif report.when == "call" or not report.passed:
             item.ihook.pytest_runtest_logreport(report=report)
     return True
 

@@ -50,6 +50,8 @@ class Verification:
         self.results: list[Result] = []
         self.troubles: list[str] = []
         """What went wrong outside of any control's verdict: collection, a worker, a bare test."""
+        self.died: list[str] = []
+        """The workers that ended by themselves, and why."""
         self.started = datetime.now(UTC)
         self.clock = time.perf_counter()
         self.round_trips_elsewhere = 0
