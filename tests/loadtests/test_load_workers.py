@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from connect_infra.errors import LoadError
 from loadtests.analysis import incomplete
 from loadtests.crew import Crew, number
+from loadtests.exchange import CUT_OFF
 from loadtests.plan import Plan
 from loadtests.planning import require_even
 from loadtests.process import LOCUSTFILE
@@ -241,7 +242,10 @@ def test_a_run_that_is_stopped_keeps_what_all_workers_have(site, plan_of, trial,
     evidence = attempt.run(until=lambda it: it.evidence.elapsed > 4)
     assert attempt.locust.complaints() == []
     assert incomplete(evidence.rows, evidence.merged, 2) == []
-    assert evidence.merged.total().requests == site.requests > 600
+    total = evidence.merged.total()
+    # What was cut off at the end may have been sent before that, or not.
+    assert total.requests - total.errors[CUT_OFF] <= site.requests <= total.requests
+    assert site.requests > 600
 
 
 def test_a_worker_too_many_is_no_silent_change_of_the_load(plan_of, trial, hired):
