@@ -25,12 +25,12 @@ RENEWALS_PER_LIFE = 5
 UNIT = f"""[Unit]
 Description=Heals this host when the lease of a connect-infra drill runs out
 ConditionPathExists={watchdog.HOME}
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart=/usr/bin/python3 -I {watchdog.PROGRAM} watch
 Restart=on-failure
 RestartSec=1
-StartLimitIntervalSec=0
 Nice=-10
 OOMScoreAdjust=-500
 

@@ -244,14 +244,16 @@ class _Run:
         self.story.tell("healed", "the fault is undone" if not failed else "; ".join(failed))
 
     def _await_recovery(self, window: float) -> None:
-        fault_at = self.cycles[-1].begun
+        cycle = self.cycles[-1]
+        # While the fault was still being made all was well, which is no recovery.
+        there = cycle.verified or cycle.begun
         until = time.monotonic() + self.drill.limit
         while True:
             slots = {one.name: one.slots[self.since[one.name] :] for one in self.work.streams}
-            back = [recovered_at(each, fault_at, window) for each in slots.values()]
+            back = [recovered_at(each, there, window) for each in slots.values()]
             if all(at is not None for at in back) and not self._under_way(slots):
                 worst = max(at for at in back if at is not None)
-                self.story.tell("recovered", f"all is well since {worst - fault_at:.2f} s after")
+                self.story.tell("recovered", f"all is well since {worst - cycle.begun:.2f} s after")
                 return
             if time.monotonic() > until:
                 down = ", ".join(n for n, at in zip(slots, back, strict=True) if at is None)

@@ -110,9 +110,15 @@ done
 
 
 def _victims(number: int, pids: str) -> str:
-    """Note the processes with their start times; there must be some."""
+    """Note the processes with their start times; there must be some.
+
+    A service that has just been started answers before systemd knows its main process.
+    """
     return f"""
-victims=$({pids})
+for tenth in $(seq 100); do
+  if victims=$({pids}) && test -n "$victims"; then break; fi
+  sleep 0.1
+done
 test -n "$victims"
 for pid in $victims; do echo "$pid $(start_of "$pid")"; done > $drill/victims-{number}
 """
