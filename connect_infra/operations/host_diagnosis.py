@@ -235,6 +235,23 @@ def errors() -> Rows:
     return rows
 
 
+def container_log(name: str) -> str:
+    """Both streams of a container's last hour; RuntimeError when the engine can't say."""
+    command = ["docker", "logs", "--since", "1h", name]
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=20,
+        cwd="/",
+    )
+    if done.returncode != 0:
+        raise RuntimeError((done.stdout.strip() or "docker logs failed").splitlines()[0])
+    return done.stdout
+
+
 def docker_errors() -> Rows:
     """Newest last: the system's errors of the last hour, and lines of each container's log."""
     system = run(
@@ -242,8 +259,9 @@ def docker_errors() -> Rows:
     )
     rows = [["system", line] for line in system.splitlines()]
     for name in containers():
-        log = run("/bin/sh", "-c", f"docker logs --since 1h {name} 2>&1 | grep -i error || true")
-        rows += [[name, line] for line in log.splitlines()[-LINES // 2 :]]
+        log = container_log(name)
+        errors = [line for line in log.splitlines() if "error" in line.lower()]
+        rows += [[name, line] for line in errors[-LINES // 2 :]]
     return rows
 
 
