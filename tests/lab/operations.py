@@ -10,6 +10,7 @@ from connect_infra.lab.release import SOURCE, build_release, node_modules
 from tests.lab.shell import sh
 
 SCRIPTS = "/opt/connect/scripts"
+LIB = f"{SCRIPTS}/lib"
 STATE = "/var/lib/connect-infra/releases"
 
 
@@ -108,3 +109,16 @@ def _packed(module):
             if path.is_file() and "node_modules" not in inside.parts:
                 archive.add(path, f"package/{inside}")
     return packed.getvalue()
+
+
+def checks(host):
+    """Whether a host calls itself healthy, and each of its health checks by name."""
+    said = json.loads(script(host, "health-check.sh", "--json")[1])
+    return said["healthy"], {one["check"]: one for one in said["checks"]}
+
+
+def limit(file, line):
+    """Break by a limit that nothing meets, where the part itself can't be broken here."""
+    name = line.split("=")[0].strip()
+    return (f"cp -a {LIB}/{file} /root/kept; sed -i 's/^{name} *=.*/{line}/' {LIB}/{file}",
+            f"mv /root/kept {LIB}/{file}")  # fmt: skip

@@ -7,30 +7,17 @@ import pytest
 from connect_infra import operations
 from connect_infra.facts.docker import PLATFORM, WATCHERS
 from connect_infra.transport import connect
-from tests.lab.operations import SCRIPTS, script
+from tests.lab.operations import SCRIPTS, checks, limit, script
 from tests.lab.shell import eventually, sh
 
 pytestmark = pytest.mark.long
 
-LIB = f"{SCRIPTS}/lib"
 
 NOTICED = 90.0
 """Seconds until a check may see what is broken: Prometheus scrapes every 15 s, alerts wait 30."""
 
 WELL = 150.0
 """Seconds until all is well again: a replica follows, alerts are over, containers are healthy."""
-
-
-def checks(host):
-    said = json.loads(script(host, "health-check.sh", "--json")[1])
-    return said["healthy"], {one["check"]: one for one in said["checks"]}
-
-
-def limit(file, line):
-    """Break by a limit that nothing meets, where the part itself can't be broken here."""
-    name = line.split("=")[0].strip()
-    return (f"cp -a {LIB}/{file} /root/kept; sed -i 's/^{name} *=.*/{line}/' {LIB}/{file}",
-            f"mv /root/kept {LIB}/{file}")  # fmt: skip
 
 
 def stopped(name):

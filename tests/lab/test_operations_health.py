@@ -1,12 +1,10 @@
 """The health check: every check fails when its part is broken; recovery and maintenance."""
 
-import json
-
 import pytest
 
 from connect_infra import operations
 from connect_infra.transport import connect
-from tests.lab.operations import SCRIPTS, STATE, fresh_backup, script
+from tests.lab.operations import SCRIPTS, STATE, checks, fresh_backup, limit, script
 from tests.lab.shell import eventually, sh
 
 long = pytest.mark.long  # minutes on two cores; `make proofs` runs it
@@ -18,19 +16,6 @@ def _backup_of_today(host):
 
 
 CONNECT = "runuser -u connect -- env HOME=/home/connect PM2_HOME=/home/connect/.pm2"
-LIB = f"{SCRIPTS}/lib"
-
-
-def checks(host):
-    said = json.loads(script(host, "health-check.sh", "--json")[1])
-    return said["healthy"], {one["check"]: one for one in said["checks"]}
-
-
-def limit(file, line):
-    """Break by a limit that nothing meets, where the part itself can't be broken here."""
-    name = line.split("=")[0].strip()
-    return (f"cp -a {LIB}/{file} /root/kept; sed -i 's/^{name} *=.*/{line}/' {LIB}/{file}",
-            f"mv /root/kept {LIB}/{file}")  # fmt: skip
 
 
 def stopped(unit):
